@@ -1,0 +1,215 @@
+"""The promises of `common.training`: exact resume, the same training on one process and on two, faults told plainly."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from common import checkpoints
+from common.cli import UserError
+
+ROOT = Path(__file__).parents[1]
+TINY = Path(__file__).with_name("tiny_program.py")
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"}
+
+
+def start(out, *flags, before=()):
+    command = [sys.executable, *before, str(TINY), "--device", "cpu", "--out", str(out), *map(str, flags)]
+    return subprocess.Popen(
+        command, env=ENVIRONMENT, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def finish(process, status=0):
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == status, err
+    assert "Traceback" not in err
+    return out, err
+
+
+def run(out, *flags, status=0, before=()):
+    return finish(start(out, *flags, before=before), status)
+
+
+def wait_for(condition, process):
+    until = time.monotonic() + 60
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def same(left, right):
+    """Whether two checkpoints hold the same, to the bit: tensors, arrays and all that lies between them."""
+    if isinstance(left, torch.Tensor):
+        return torch.equal(left, right)
+    if isinstance(left, dict):
+        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
+    if isinstance(left, list | tuple):
+        return len(left) == len(right) and all(map(same, left, right))
+    return bool((left == right).all()) if hasattr(left, "all") else left == right
+
+
+def assert_same_end(left, right):
+    ends = [checkpoints.read(folder / "last.pt") for folder in (left, right)]
+    for part in ("model", "average", "optimizer", "scheduler"):
+        assert same(ends[0][part], ends[1][part]), part
+    assert ends[0]["trainer"]["iteration"] == ends[1]["trainer"]["iteration"] == 24
+    assert same(*(checkpoints.read(folder / "best.pt") for folder in (left, right)))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that was never disturbed."""
+    out = tmp_path_factory.mktemp("whole")
+    run(out)
+    return out
+
+
+def epochs_in(folder):
+    path = folder / "metrics.jsonl"
+    return [json.loads(line)["epoch"] for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def test_a_run_leaves_its_files(whole):
+    assert epochs_in(whole) == [1, 2, 3, 4]
+    summary = json.loads((whole / "summary.json").read_text())
+    assert summary["epochs"] == 4 and 0 < summary["accuracy"] <= 1
+    assert {"loss", "seconds", "points_per_second", "valid_loss"} <= summary.keys()
+    best = max(json.loads(line)["accuracy"] for line in (whole / "metrics.jsonl").read_text().splitlines())
+    assert summary["accuracy"] == best, "the summary is that of the best weights"
+    assert json.loads((whole / "config.json").read_text())["batch_size"] == 4
+    assert (whole / "curves.png").stat().st_size > 1000
+
+
+def test_killed_in_the_middle_of_an_epoch_and_resumed_ends_the_same_to_the_bit(whole, tmp_path):
+    killed = start(tmp_path, "--pause", 0.1)
+    wait_for(lambda: epochs_in(tmp_path) == [1, 2], killed)
+    time.sleep(0.25)  # an epoch is six steps of 0.1 s: this is in the midst of the third
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    shutil.copytree(tmp_path, tmp_path.with_name("damaged"))
+    out, _ = run(tmp_path, "--resume", "--pause", 0.1)
+    assert "iteration 12" in out
+    assert epochs_in(tmp_path) == [1, 2, 3, 4]
+    assert_same_end(whole, tmp_path)
+
+    # The same run once more, with its last checkpoint cut short: the one before takes over.
+    damaged = tmp_path.with_name("damaged")
+    content = (damaged / "last.pt").read_bytes()
+    (damaged / "last.pt").write_bytes(content[: len(content) // 2])
+    out, err = run(damaged, "--resume", "--pause", 0.1)
+    assert "last.pt: not a whole checkpoint" in err and "taking the one before" in err
+    assert "previous.pt at iteration 6" in out
+    assert epochs_in(damaged) == [1, 2, 3, 4]
+    assert_same_end(whole, damaged)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_ctrl_c_saves_in_the_middle_of_an_epoch_and_resume_ends_the_same(whole, tmp_path, workers):
+    interrupted = start(tmp_path, "--pause", 0.1, "--workers", workers)
+    wait_for(lambda: epochs_in(tmp_path) == [1], interrupted)
+    time.sleep(0.25)
+    interrupted.send_signal(signal.SIGINT)
+    _, err = finish(interrupted, 130)
+    assert "saved" in err and "--resume" in err
+    iteration = checkpoints.read(tmp_path / "last.pt")["trainer"]["iteration"]
+    assert iteration % 6, "saved between two steps of an epoch, not at its end"
+    run(tmp_path, "--resume", "--pause", 0.1, "--workers", workers)
+    assert_same_end(whole, tmp_path)
+
+
+def test_two_processes_train_as_one_and_score_each_example_once(tmp_path):
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    flags = ("--dropout", 0, "--epochs", 2)
+    run(tmp_path / "one", *flags)
+    out, _ = run(tmp_path / "two", *flags, before=torchrun)
+    assert out.count("epoch 1/2") == 1, "only the first process prints"
+    one, two = (checkpoints.read(tmp_path / name / "last.pt") for name in ("one", "two"))
+    for part in ("model", "average"):
+        for name, weights in one[part].items():
+            torch.testing.assert_close(two[part][name], weights, rtol=1e-5, atol=1e-6, msg=f"{part} {name}")
+    lines = [json.loads((tmp_path / name / "summary.json").read_text()) for name in ("one", "two")]
+    # 15 examples over two processes: with one counted twice the accuracy would be a multiple of 1/16.
+    assert lines[0]["accuracy"] == pytest.approx(lines[1]["accuracy"], abs=1e-9)
+    assert lines[0]["valid_loss"] == pytest.approx(lines[1]["valid_loss"], abs=1e-5)
+
+
+def test_a_loss_that_is_nan_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path):
+    _, err = run(tmp_path, "--spoil", 9, status=2)
+    assert "loss is nan at epoch 2, iteration 9" in err
+    kept = checkpoints.read(tmp_path / "last.pt")
+    assert kept["trainer"]["iteration"] == 6
+    assert all(weights.isfinite().all() for weights in kept["model"].values())
+
+
+def test_a_full_disk_is_told_and_leaves_the_checkpoint_before_whole(tmp_path, monkeypatch):
+    write = checkpoints.writer(tmp_path)
+    write({"weights": torch.ones(3)}, "last.pt")
+
+    def full(checkpoint, file):
+        file.write(b"half of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(UserError, match=r"last.pt: not written \(.*No space left"):
+        write({"weights": torch.zeros(3)}, "last.pt")
+    assert checkpoints.read(tmp_path / "last.pt")["weights"].sum() == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        (["--batch-size", "0"], "'0' is not a whole number from 1 up"),
+        (["--batch-size", "25"], "--batch-size 25 is more than the 24 examples"),
+        (["--lr", "fast"], "'fast' is not a number greater than 0"),
+        (["--lr", "nan"], "'nan' is not a number greater than 0"),
+        (["--epochs", "0"], "'0' is not a whole number from 1 up"),
+        (["--device", "cuda:99"], "'cuda:99' is not there: torch finds"),
+        (["--device", "tpu"], "expected auto, cpu, cuda, cuda:N or mps"),
+        (["--amp", "fp16"], "--amp fp16 needs a CUDA device"),
+        (["--resume"], "holds no whole checkpoint"),
+        (["--evaluate", "val"], "best.pt: no such checkpoint"),
+        (["--evaluate", "val", "--checkpoint", __file__], "test_common_training.py: not a whole checkpoint"),
+    ],
+)
+def test_a_mistake_ends_with_status_2_and_a_line_that_helps(flags, complaint, tmp_path, monkeypatch, capsys):
+    from common import cli
+    from tests import tiny_program
+
+    monkeypatch.setattr(sys, "argv", ["tiny_program.py", "--out", str(tmp_path / "out"), "--device", "cpu", *flags])
+    with pytest.raises(SystemExit) as end:
+        cli.run(tiny_program.main)
+    assert end.value.code == 2
+    err = capsys.readouterr().err
+    assert complaint in err and len(err.strip().splitlines()) <= 2
+
+
+def test_a_resumed_run_must_be_the_run_it_resumes(whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "other")
+    _, err = run(tmp_path / "other", "--resume", "--batch-size", 8, status=2)
+    assert "begun with --batch-size 4, not 8" in err
+
+
+def test_a_checkpoint_of_another_network_is_refused(whole, tmp_path):
+    _, err = run(tmp_path, "--hidden", 9, "--evaluate", "val", "--checkpoint", whole / "best.pt", status=2)
+    assert "of another network: 0.weight is (8, 4) in the file, expected (9, 4)" in err
+
+
+def test_nothing_is_unpickled_from_a_checkpoint(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "sprung"),))
+
+    torch.save({"model": Trap()}, tmp_path / "trap.pt")
+    with pytest.raises(UserError, match="not a whole checkpoint"):
+        checkpoints.read(tmp_path / "trap.pt")
+    assert not (tmp_path / "sprung").exists()
