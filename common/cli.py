@@ -11,6 +11,8 @@ import ignite.distributed as idist
 import torch
 from ignite.utils import manual_seed
 
+PRECISIONS = ["off", "bf16", "fp16"]
+
 
 class UserError(Exception):
     """A mistake that the user can mend: the message says what was found, where, and what was expected."""
@@ -116,7 +118,7 @@ def parser(doc, *, epochs, batch_size, lr, seed=0, workers=0, predict="PHOTO", p
         "--workers": dict(type=count, default=workers, help="loader processes (default: %(default)s)"),
         "--seed": dict(type=count, default=seed, help="weights, order, augmentation (default: %(default)s)"),
         "--resume": dict(action="store_true", help="go on from the last checkpoint in --out"),
-        "--amp": dict(choices=["off", "bf16", "fp16"], default="off", help="mixed precision (default: %(default)s)"),
+        "--amp": dict(choices=["auto", *PRECISIONS], default="off", help="mixed precision (default: %(default)s)"),
         "--compile": dict(action="store_true", help="torch.compile the network"),
         "--evaluate": dict(metavar="SPLIT", help="no training: score this split"),
         "--checkpoint": dict(type=Path, metavar="FILE", help="weights to use (default: the best in --out)"),
@@ -133,6 +135,8 @@ def parse(flags, argv=None):
     """Reads the command line, refuses what does not go together, and seeds every random generator."""
     args = flags.parse_args(argv)
     given = vars(args).get
+    if given("amp") == "auto":
+        args.amp = "bf16" if _computes_in_bf16(args.device) else "off"
     if given("amp") == "fp16" and args.device.type != "cuda":
         flags.error(f"--amp fp16 needs a CUDA device, this run is on {args.device}; expected bf16 or off")
     if given("evaluate") and given("predict"):
@@ -143,6 +147,14 @@ def parse(flags, argv=None):
         _join(args.device)
     manual_seed(args.seed)
     return args
+
+
+def _computes_in_bf16(device):
+    """Whether the device has instructions for bfloat16; elsewhere it would be emulated, and slow."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    features = getattr(torch.cpu, "get_capabilities", dict)()
+    return device.type == "cpu" and bool(features.get("avx512_bf16") or features.get("amx_bf16"))
 
 
 def _join(device):

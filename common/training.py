@@ -72,7 +72,8 @@ def loader(dataset, args, *, training, batch_size=None, collate_fn=None):
         num_workers=args.workers,
         collate_fn=keep if hasattr(dataset, "__getitems__") else collate_fn,
         pin_memory=args.device.type == "cuda" and args.workers > 0,
-        persistent_workers=args.workers > 0,
+        # Workers start anew each epoch: ones that stay draw their seeds at other times, and no resume would be exact.
+        persistent_workers=False,
     )
 
 

@@ -1,0 +1,200 @@
+"""LinkNet learns to give every pixel of a street scene its class (listings 4.12 to 4.17, arXiv 1707.03718).
+
+    python ch04_vision/linknet.py                               the embedded street scenes, 90 seconds on two cores
+    python ch04_vision/linknet.py --data CAMVID --amp bf16      the real frames
+    python ch04_vision/linknet.py --predict holiday.jpg         what the trained network sees in a photo
+
+It prints a line an epoch and a table of the classes, and leaves `predictions.png` (frame, truth, prediction),
+`curves.png` and the weights in `runs/linknet`. On many GPUs: `torchrun --nproc-per-node 4 ch04_vision/linknet.py ...`
+"""
+
+import copy
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from ignite import distributed as idist
+from ignite.metrics import ConfusionMatrix, Loss
+from torchvision.transforms import v2
+
+from ch04_vision.augment import RandomColour, RandomScaleCropFlip, prepare
+from ch04_vision.camvid import CLASSES, VOID, CamVid
+from ch04_vision.camvid_download import download
+from ch04_vision.linknet_blocks import SegmentationModel, fuse
+from ch04_vision.linknet_paper import PaperLinkNet
+from ch04_vision.linknet_pictures import predict_photos, save_predictions
+from common import cli, report, training
+from data.streets import make_streets
+
+SAMPLE = Path(__file__).parents[1] / "data" / "samples" / "streets"
+
+
+class SegmentationLoss:
+    """Cross-entropy over the pixels that have a class, each weighted by its class; the weighted mean over the batch.
+
+    Under `torchrun` the mean is over the batches of all processes, so that void pixels, which are not spread evenly,
+    give no process more say than another.
+    """
+
+    def __init__(self, weight):
+        self.weight = weight
+
+    def __call__(self, scores, target):
+        total = F.cross_entropy(scores, target, self.weight, ignore_index=VOID, reduction="sum")
+        weights = F.pad(self.weight, (0, 1))[target].sum()
+        if idist.get_world_size() > 1:
+            weights = idist.all_reduce(weights) / idist.get_world_size()
+        return total / weights.clamp(min=1e-6)
+
+
+def figures_of(confusion):
+    """The standard figures of a confusion matrix of counts, (true class, predicted class).
+
+    The intersection over union of a class is its pixels that were found, over those that are or were called so. A class
+    that neither occurs nor is predicted has none (None) and is left out of the mean.
+    """
+    confusion = confusion.double()
+    hits = confusion.diag()
+    union = confusion.sum(0) + confusion.sum(1) - hits
+    per_class = {name: (hit / total).item() if total else None for name, hit, total in zip(CLASSES, hits, union)}
+    present = [value for value in per_class.values() if value is not None]
+    return {
+        "mean_iou": sum(present) / max(1, len(present)),
+        "pixel_accuracy": (hits.sum() / confusion.sum().clamp(min=1)).item(),
+        "per_class_iou": per_class,
+    }
+
+
+def score(args, model, dataset, loss_fn):
+    """Scores a network on a split, every pixel of it, at the frames' own size: `figures_of`, with `valid_loss`."""
+    metrics = {
+        "confusion": ConfusionMatrix(len(CLASSES), device=args.device),
+        "valid_loss": Loss(loss_fn, device=args.device),
+    }
+    loader = training.loader(dataset, args, training=False)
+    fused = fuse(copy.deepcopy(model))
+    values = training.evaluate(args, fused, loader, metrics, prepare_batch=batch_preparer())
+    return {"valid_loss": values["valid_loss"], **figures_of(values["confusion"])}
+
+
+def batch_preparer(augment=None):
+    """ignite's `prepare_batch`: moves the bytes to the device first and makes numbers of them there."""
+
+    def prepare_batch(batch, device, non_blocking=False):
+        return prepare(*training.to_device(batch, device, non_blocking), augment)
+
+    return prepare_batch
+
+
+def build(args):
+    """The network that `--model` names, on its device."""
+    paper = args.model == "paper"
+    network = PaperLinkNet(len(CLASSES), args.pretrained) if paper else SegmentationModel(len(CLASSES))
+    # Channels last is how the fast convolutions of CPUs and GPUs want their pictures.
+    return network.to(args.device, memory_format=torch.channels_last)
+
+
+def open_split(args, split):
+    """A split of `--data`; the sample is drawn when it is first asked for. On a GPU the frames live there."""
+    try:
+        root = make_streets(SAMPLE) if args.data == "sample" else Path(args.data)
+    except OSError as error:
+        raise cli.UserError(f"the sample could not be drawn into {SAMPLE} ({error})") from None
+    dataset = CamVid(root, split)
+    return dataset.to(args.device) if args.workers == 0 else dataset
+
+
+def table(figures):
+    """The classes and their intersection over union as lines of text."""
+    rows = [f"{'class':<14}IoU"]
+    for name, value in figures["per_class_iou"].items():
+        rows.append(f"{name:<14}{'absent' if value is None else f'{value:.3f}'}")
+    rows.append(f"{'mean':<14}{figures['mean_iou']:.3f}   pixel accuracy {figures['pixel_accuracy']:.3f}")
+    return "\n".join(rows)
+
+
+def train(args):
+    train_set, valid_set = open_split(args, "train"), open_split(args, "val")
+    height, width = train_set.masks.shape[1:]
+    crop = args.crop or (height, width)
+    print(f"{len(train_set)} frames of {height}x{width} to train, {len(valid_set)} to validate, on {args.device}")
+
+    model = build(args)
+    loss_fn = SegmentationLoss(train_set.class_weights().to(args.device))
+    loader = training.loader(train_set, args, training=True)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=args.weight_decay, fused=True)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=args.lr, total_steps=args.epochs * len(loader), pct_start=0.2
+    )
+    augment = v2.Compose([RandomScaleCropFlip(crop, tuple(args.scale)), RandomColour(0.3)])
+
+    def validate(network):
+        figures = score(args, network, valid_set, loss_fn)
+        return {name: figures[name] for name in ("valid_loss", "mean_iou", "pixel_accuracy")}
+
+    run = training.train(
+        args,
+        model,
+        optimizer,
+        loss_fn,
+        loader,
+        validate,
+        score="mean_iou",
+        prepare_batch=batch_preparer(augment),
+        scheduler=scheduler,
+        average=args.average,
+        validate_every=max(1, args.epochs // 20),
+    )
+    figures = {**run, **score(args, model, valid_set, loss_fn)}
+    if idist.get_rank() == 0:
+        report.finish(args.out, "LinkNet", **figures)
+        save_predictions(model, valid_set, args.out / "predictions.png")
+    print(table(figures))
+    print(
+        f"LinkNet names {figures['pixel_accuracy']:.0%} of the pixels of scenes it has not seen, mean IoU "
+        f"{figures['mean_iou']:.3f}, after {figures['seconds']:.0f} s of training; look at {args.out}/predictions.png"
+    )
+
+
+def evaluate(args):
+    model, dataset = build(args), open_split(args, args.evaluate)
+    training.load_weights(model, args.checkpoint or args.out / "best.pt")
+    figures = score(args, model, dataset, SegmentationLoss(torch.ones(len(CLASSES), device=args.device)))
+    if idist.get_rank() == 0:
+        args.out.mkdir(parents=True, exist_ok=True)
+        report.write_json(args.out / "summary.json", {"split": args.evaluate, "frames": len(dataset), **figures})
+    print(table(figures))
+    print(f"mean IoU {figures['mean_iou']:.3f} over the {len(dataset)} frames of {args.evaluate}")
+
+
+def predict(args):
+    model = build(args)
+    training.load_weights(model, args.checkpoint or args.out / "best.pt")
+    predict_photos(fuse(model), args.predict, args.out, args.device)
+
+
+def main():
+    flags = cli.parser(__doc__, epochs=21, batch_size=8, lr=4e-3)
+    flags.add_argument(
+        "--model", choices=["book", "paper"], default="book", help="whose LinkNet (default: %(default)s)"
+    )
+    flags.add_argument("--pretrained", action="store_true", help="ImageNet weights for the paper's encoder")
+    flags.add_argument("--crop", nargs=2, type=cli.positive_int, metavar=("HEIGHT", "WIDTH"), help="default: the frame")
+    flags.add_argument("--scale", nargs=2, type=cli.positive_float, default=[0.9, 1.2], metavar=("LOW", "HIGH"))
+    flags.add_argument("--weight-decay", type=cli.positive_float, default=0.01)
+    flags.add_argument("--average", type=cli.positive_float, default=0.03, help="of the weights, a step's share")
+    flags.add_argument("--download", type=Path, metavar="DIR", help="fetch the real set into DIR, then stop")
+    flags.set_defaults(amp="auto")
+    args = cli.parse(flags)
+    if args.download:
+        download(args.download)
+    elif args.predict:
+        predict(args)
+    elif args.evaluate:
+        evaluate(args)
+    else:
+        train(args)
+
+
+if __name__ == "__main__":
+    cli.run(main)
