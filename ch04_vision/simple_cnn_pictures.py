@@ -1,0 +1,136 @@
+"""What SimpleCNN has learnt, as pictures: its filters, its feature maps, its mistakes, and the reader's own photos."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torchvision.utils import make_grid
+
+from ch04_vision.cifar import CLASSES, SIDE, prepare, shrink
+from ch04_vision.linknet_pictures import find_photos, open_photo
+
+
+@torch.inference_mode()
+def probabilities(network, images):
+    """The probability of each class: uint8 pictures, (batch, 3, 32, 32), to float32, (batch, 10), on the CPU."""
+    network.eval()
+    device = next(network.parameters()).device
+    chunks = [prepare(chunk.to(device), None)[0] for chunk in images.split(1000)]
+    return torch.cat([network(chunk).softmax(1).cpu() for chunk in chunks])
+
+
+def save_pictures(network, dataset, confusion, out):
+    """Draws `filters.png`, `feature_maps.png`, `confusion.png` and `mistakes.png` into the folder `out`."""
+    save_filters(network, out / "filters.png")
+    scores = probabilities(network, dataset.images)
+    labels = dataset.labels.cpu()
+    # The picture of which the network is surest shows best what its layers look for.
+    surest = torch.where(scores.argmax(1) == labels, scores.amax(1), 0).argmax().item()
+    save_feature_maps(network, dataset.images[surest], CLASSES[labels[surest]], out / "feature_maps.png")
+    save_confusion(confusion, out / "confusion.png")
+    save_mistakes(dataset.images.cpu(), labels, scores, out / "mistakes.png")
+
+
+def save_filters(network, path):
+    """Draws the six 5x5 filters of the first layer in colour: grey is a weight of zero."""
+    weight = network.conv1.weight.detach().cpu()
+    figure, axes = plt.subplots(1, len(weight), figsize=(9, 2.1), layout="constrained")
+    for number, (axis, kernel) in enumerate(zip(axes, weight)):
+        axis.imshow((0.5 + 0.5 * kernel / kernel.abs().max()).permute(1, 2, 0).numpy())
+        axis.set_title(f"filter {number}", fontsize=9)
+        axis.axis("off")
+    figure.suptitle("First layer: 5x5 weights of red, green and blue, each filter on a scale of its own", fontsize=10)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+@torch.inference_mode()
+def feature_maps(network, image):
+    """What each stage makes of one picture: names to float32 tensors, (channels, height, width), on the CPU."""
+    device = next(network.parameters()).device
+    x, _ = prepare(image[None].to(device), None)
+    stages = {}
+    stages["conv1 and ReLU"] = x = F.relu(network.conv1(x))
+    stages["pool"] = x = network.pool(x)
+    stages["conv2 and ReLU"] = x = F.relu(network.conv2(x))
+    stages["pool again"] = network.pool(x)
+    return {name: maps[0].cpu() for name, maps in stages.items()}
+
+
+def save_feature_maps(network, image, name, path):
+    """Draws a picture and the feature maps of each stage, a row a stage (figure 4.1 in spirit)."""
+    stages = feature_maps(network, image)
+    figure = plt.figure(figsize=(10, 7.5), layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=[1, 3])
+    axis = left.subplots()
+    axis.imshow(image.permute(1, 2, 0).cpu().numpy())
+    axis.set_title(f"{name}, 32x32", fontsize=10)
+    axis.axis("off")
+    for axis, (stage, maps) in zip(right.subplots(len(stages), 1), stages.items()):
+        # The maps side by side, eight in a row, as one picture.
+        tiles = make_grid(maps[:, None], nrow=8, padding=1, pad_value=torch.nan)[0]
+        axis.imshow(tiles.numpy(), cmap="magma", vmin=0)
+        axis.set_title(f"{stage}: {len(maps)} maps of {maps.shape[1]}x{maps.shape[2]}", fontsize=9)
+        axis.axis("off")
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def save_confusion(confusion, path):
+    """Draws the share of each true class that was taken for each class, in per cent."""
+    share = 100 * confusion.double() / confusion.sum(1, keepdim=True).clamp(min=1)
+    figure, axis = plt.subplots(figsize=(7.5, 6.5), layout="constrained")
+    drawn = axis.imshow(share.numpy(), cmap="Blues", vmin=0, vmax=100)
+    for true, row in enumerate(share.tolist()):
+        for guessed, value in enumerate(row):
+            colour = "white" if value > 50 else "black"
+            axis.text(guessed, true, f"{value:.0f}", ha="center", va="center", color=colour, fontsize=8)
+    axis.set_xticks(range(len(CLASSES)), CLASSES, rotation=45, ha="right")
+    axis.set_yticks(range(len(CLASSES)), CLASSES)
+    axis.set(xlabel="the network says", ylabel="the picture shows", title="Confusion matrix, per cent of each row")
+    figure.colorbar(drawn, shrink=0.8)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def save_mistakes(images, labels, scores, path, count=12):
+    """Draws the wrong answers of which the network was surest, with the probability that it gave them."""
+    sureness = torch.where(scores.argmax(1) == labels, -1.0, scores.amax(1))
+    worst = [index for index in sureness.argsort(descending=True)[:count].tolist() if sureness[index] > 0]
+    figure, axes = plt.subplots(2, count // 2, figsize=(1.8 * count // 2, 4.6), layout="constrained")
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, index in zip(axes.flat, worst):
+        axis.imshow(images[index].permute(1, 2, 0).numpy())
+        guess = CLASSES[scores[index].argmax()]
+        axis.set_title(f"{CLASSES[labels[index]]}\ntaken for {guess}\n{scores[index].max():.0%} sure", fontsize=9)
+    figure.suptitle("The most confident mistakes" if worst else "No mistakes")
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def predict_photos(network, paths, out, device):
+    """Writes for each photo `<name>_classes.png`: the photo, what is left of it at 32x32, and ten bars."""
+    out.mkdir(parents=True, exist_ok=True)
+    written = set()
+    for path in find_photos(paths):
+        photo = open_photo(path)
+        small = photo if photo.size == (SIDE, SIDE) else shrink(photo)
+        image = torch.from_numpy(np.array(small)).permute(2, 0, 1)[None].to(device)
+        chances = probabilities(network, image)[0]
+
+        name = path.stem if path.stem not in written else f"{path.stem}_{len(written)}"
+        written.add(name)
+        figure, axes = plt.subplots(1, 3, figsize=(10, 3.8), width_ratios=[1, 1, 1.4], layout="constrained")
+        for axis, picture, title in ((axes[0], photo, path.name), (axes[1], small, "as the network sees it, 32x32")):
+            axis.imshow(picture)
+            axis.set_title(title, fontsize=9)
+            axis.axis("off")
+        axes[2].barh(CLASSES, chances.tolist(), color="tab:blue")
+        axes[2].invert_yaxis()
+        axes[2].set(xlim=(0, 1), xlabel="probability")
+        figure.savefig(out / f"{name}_classes.png", dpi=110)
+        plt.close(figure)
+        told = ", ".join(f"{CLASSES[index]} {chances[index]:.0%}" for index in chances.argsort(descending=True)[:3])
+        size = "" if small is photo else f" ({photo.width}x{photo.height}, cut to a square and resized to 32x32)"
+        print(f"{path}{size}: {told}; wrote {out / name}_classes.png")
