@@ -74,8 +74,13 @@ def finish(out, title, **figures):
     for axis, panel in zip(axes[0], panels):
         for name in panel:
             points = [(line["epoch"], line[name]) for line in epochs if name in line]
-            axis.plot(*zip(*points), marker="." if len(points) < 30 else None, label=name.replace("_", " "))
+            axis.plot(
+                *zip(*points),
+                marker="." if len(points) < 30 else None,
+                label=name.replace("_", " ").replace("iou", "IoU"),
+            )
         axis.set(xlabel="epoch", ylabel="loss" if panel is losses else "score", title=title)
+        axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(alpha=0.3)
         axis.legend()
         if panel is scores:

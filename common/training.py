@@ -103,13 +103,13 @@ def evaluate(args, model, loader, metrics, prepare_batch=to_device):
     evaluator = create_supervised_evaluator(
         model, metrics, args.device, prepare_batch=prepare_batch, model_fn=forward_in_precision(args)
     )
-    _progress("scoring").attach(evaluator)
+    _show_progress(evaluator, "scoring")
     return evaluator.run(loader).metrics
 
 
-def _progress(title):
-    hidden = idist.get_rank() > 0 or not sys.stderr.isatty()
-    return ProgressBar(persist=False, desc=title, file=sys.stderr, disable=hidden)
+def _show_progress(engine, title, output_transform=None):
+    if idist.get_rank() == 0 and sys.stderr.isatty():
+        ProgressBar(persist=False, desc=title, file=sys.stderr).attach(engine, output_transform=output_transform)
 
 
 def train(
@@ -235,12 +235,13 @@ def train(
             figures.update(validate(scored))
             line.update(figures)
             best(trainer)
-        last(trainer)
+        # The figures before the checkpoint: a run killed in between writes them again, instead of never.
         if idist.get_rank() == 0:
             report.log_epoch(args.out, **line)
+        last(trainer)
         print(_sentence(line, args.epochs), flush=True)
 
-    _progress("epoch").attach(trainer, output_transform=lambda loss: {"loss": loss.item()})
+    _show_progress(trainer, "epoch", lambda loss: {"loss": loss.item()})
     if args.resume:
         came_from = checkpoints.restore(args.out, last.to_save)
         print(f"resumed {args.out / came_from} at iteration {trainer.state.iteration}", flush=True)
@@ -281,6 +282,6 @@ def _sentence(line, epochs):
     told = [f"epoch {line['epoch']:>{len(str(epochs))}}/{epochs}"]
     for name, value in line.items():
         if isinstance(value, float):
-            name = name.replace("_per_second", "/s").replace("_", " ")
+            name = name.replace("_per_second", "/s").replace("_", " ").replace("iou", "IoU")
             told.append(f"{name} {value:.1f}" if name.endswith("/s") else f"{name} {value:.4f}")
     return "  ".join(told)
