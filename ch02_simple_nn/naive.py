@@ -172,7 +172,7 @@ for _ in range(40):
         place.grad.zero_()
 
 # %% Figure 2.7, drawn from above and as the loss after each step
-axis_values = torch.linspace(-1.6, 1.6, 41)
+axis_values = torch.linspace(-1.6, 1.6, 31)
 with torch.no_grad():
     heights = torch.tensor([[surface((a, b)).item() for a in axis_values] for b in axis_values])
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")

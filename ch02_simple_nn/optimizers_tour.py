@@ -175,6 +175,6 @@ for size, losses in curves.items():
 axis.set(xlabel="epoch", ylabel="mean squared error, all training rows", title="How many steps an epoch?")
 axis.set_xticks([1, 2, 3])
 axis.grid(alpha=0.3)
-axis.legend()
+figure.legend(loc="outside lower center")
 figure.savefig(args.out / "batch_sizes.png", dpi=120)
 print(args.out / "batch_sizes.png")

@@ -115,7 +115,13 @@ def test_three_ways_to_write_the_network_are_one(logits):
 # The program
 
 
-def test_the_default_run_gets_every_unseen_number_right_and_plays(tmp_path):
+def short_run(monkeypatch, capsys, out, *flags):
+    monkeypatch.setattr(sys, "argv", ["fizzbuzz.py", "--device", "cpu", "--out", str(out), *flags])
+    fizzbuzz.main()
+    return capsys.readouterr().out
+
+
+def test_the_default_run_gets_every_unseen_number_right_and_plays(monkeypatch, capsys, tmp_path):
     first = run("--predict", 7, 15, 98, 1000, "--out", tmp_path)
     assert first.returncode == 0, first.stderr
     assert "training first" in first.stdout and "100 of 100 unseen numbers right" in first.stdout
@@ -126,22 +132,15 @@ def test_the_default_run_gets_every_unseen_number_right_and_plays(tmp_path):
     assert json.loads((tmp_path / "config.json").read_text())["target"] == "number"
     assert (tmp_path / "curves.png").stat().st_size > 1000
 
-    again = run("--predict", 7, 15, 98, 1000, "--out", tmp_path)
-    assert again.returncode == 0, again.stderr
-    assert f"played by {tmp_path / 'last.pt'}" in again.stdout and "epoch" not in again.stdout
-    assert [line.split() for line in again.stdout.splitlines()[2:]] == [
+    again = short_run(monkeypatch, capsys, tmp_path, "--predict", "7", "15", "98", "1000")
+    assert f"played by {tmp_path / 'last.pt'}" in again and "epoch" not in again
+    assert [line.split() for line in again.splitlines()[2:]] == [
         ["7", "->", "7"],
         ["15", "->", "fizzbuzz"],
         ["98", "->", "98"],
         ["1000", "->", "buzz"],
         ["4", "of", "4", "right"],
     ]
-
-
-def short_run(monkeypatch, capsys, out, *flags):
-    monkeypatch.setattr(sys, "argv", ["fizzbuzz.py", "--device", "cpu", "--out", str(out), *flags])
-    fizzbuzz.main()
-    return capsys.readouterr().out
 
 
 def test_the_page_s_settings_stay_at_other(monkeypatch, capsys, tmp_path):
