@@ -13,10 +13,12 @@ import sys
 import ignite.distributed as idist
 import torch
 from ignite.engine import Events, create_supervised_evaluator, create_supervised_trainer
-from ignite.handlers import Checkpoint, EMAHandler, LRScheduler, ProgressBar, TerminateOnNan
+from ignite.handlers import Checkpoint, EarlyStopping, EMAHandler, LRScheduler, ProgressBar, TerminateOnNan
 from ignite.metrics import Average
+from ignite.utils import apply_to_tensor
 from torch import nn
-from torch.utils.data import DataLoader, DistributedSampler
+from torch.nn.utils import clip_grad_norm_
+from torch.utils.data import BatchSampler, DataLoader, DistributedSampler
 
 from common import checkpoints, report
 from common.checkpoints import load_weights
@@ -46,11 +48,44 @@ def keep(batch):
     return batch
 
 
-def loader(dataset, args, *, training, batch_size=None, collate_fn=None):
+class LikeLengths(BatchSampler):
+    """Shuffled, full batches of examples whose lengths are alike, so that little is padded; for training.
+
+    The shuffled examples are cut into pools of a hundred batches and each pool is sorted by length: a batch is of one
+    length, almost, and of other company every epoch.
+
+    Args:
+        lengths: one number an example, (examples,).
+        batch_size: that of all processes together; each takes its share of the batch.
+    """
+
+    def __init__(self, lengths, batch_size, seed):
+        self.lengths, self.batch_size, self.seed, self.epoch = lengths, batch_size, seed, 0
+        self.sampler = self  # as in torch's own batch samplers, what `set_epoch` is called on
+
+    def set_epoch(self, epoch):
+        self.epoch = epoch
+
+    def __len__(self):
+        return len(self.lengths) // self.batch_size
+
+    def __iter__(self):
+        generator = torch.Generator().manual_seed(self.seed + self.epoch)
+        order = torch.randperm(len(self.lengths), generator=generator)[: len(self) * self.batch_size]
+        pools = (pool[self.lengths[pool].argsort(stable=True)] for pool in order.split(100 * self.batch_size))
+        batches = torch.cat([*pools]).view(len(self), self.batch_size)
+        for k in torch.randperm(len(self), generator=generator):
+            yield batches[k, share_of(self.batch_size)].tolist()
+
+
+def loader(dataset, args, *, training, batch_size=None, collate_fn=None, lengths=None):
     """A `DataLoader` over this process's share of a data set.
 
     In training the examples are shuffled, every batch is full, and batch k holds the same examples whatever the number
     of processes. In scoring every example comes once, in order.
+
+    Args:
+        lengths: one number an example, (examples,): makes batches of like length, in scoring the shortest first.
 
     Raises:
         UserError: the batch does not divide among the processes, or the data set has fewer examples than one batch.
@@ -60,15 +95,18 @@ def loader(dataset, args, *, training, batch_size=None, collate_fn=None):
         raise UserError(f"--batch-size {size} does not divide among {processes} processes")
     if len(dataset) < (size if training else processes):
         raise UserError(f"--batch-size {size} is more than the {len(dataset)} examples that there are")
-    if training:
-        sampler = DistributedSampler(dataset, processes, idist.get_rank(), shuffle=True, seed=args.seed, drop_last=True)
+    share = max(1, size // processes)
+    if training and lengths is not None:
+        batches = LikeLengths(torch.as_tensor(lengths), size, args.seed)
+    elif training:
+        shuffled = DistributedSampler(dataset, processes, idist.get_rank(), seed=args.seed, drop_last=True)
+        batches = BatchSampler(shuffled, share, drop_last=True)
     else:
-        sampler = range(len(dataset))[share_of(len(dataset))]
+        order = range(len(dataset)) if lengths is None else torch.as_tensor(lengths).argsort(stable=True).tolist()
+        batches = BatchSampler(order[share_of(len(dataset))], share, drop_last=False)
     return DataLoader(
         dataset,
-        batch_size=max(1, size // processes),
-        sampler=sampler,
-        drop_last=training,
+        batch_sampler=batches,
         num_workers=args.workers,
         collate_fn=keep if hasattr(dataset, "__getitems__") else collate_fn,
         pin_memory=args.device.type == "cuda" and args.workers > 0,
@@ -89,7 +127,7 @@ def forward_in_precision(args):
     def forward(model, inputs):
         with torch.autocast(args.device.type, precision, enabled=precision is not None):
             outputs = model(inputs)
-        return outputs.float() if precision else outputs
+        return apply_to_tensor(outputs, torch.Tensor.float) if precision else outputs
 
     return forward
 
@@ -125,9 +163,11 @@ def train(
     prepare_batch=to_device,
     scheduler=None,
     average=None,
+    clip=None,
+    patience=None,
     validate_every=1,
 ):
-    """Trains `model` in place for `args.epochs` and leaves in it the best weights that the validation has seen.
+    """Trains `model` in place, for `args.epochs` or until it stops early, and leaves in it the best weights seen.
 
     Args:
         args: the flags of `common.cli`.
@@ -140,10 +180,12 @@ def train(
         prepare_batch: `(batch, device, non_blocking)` to the pair (input, target) on the device; augments here.
         scheduler: one of `torch.optim.lr_scheduler`, stepped every iteration.
         average: the share of the new weights in an exponential moving average of them; None keeps no average.
+        clip: the largest norm that all gradients together may have; longer ones are scaled down to it.
+        patience: stops after so many validations without a better `score`; None goes through all epochs.
         validate_every: epochs from one validation to the next; the last epoch always has one.
 
     Returns:
-        the last epoch's `loss`, the `epochs`, the `seconds` of training and the last epoch's `<unit>_per_second`.
+        the last epoch's `loss`, the `epochs` made, the `seconds` of training and the last epoch's `<unit>_per_second`.
 
     Raises:
         UserError: nothing to resume, or a checkpoint of another network, or a full disk, or a loss that is not finite.
@@ -184,6 +226,13 @@ def train(
     mean_loss.attach(trainer, "loss")
     trainer.add_event_handler(Events.ITERATION_COMPLETED, TerminateOnNan())
     parts = {"trainer": trainer, "model": model, "optimizer": optimizer}
+    if clip:
+
+        @optimizer.register_step_pre_hook
+        def clip_gradients(*_):
+            # Just before the step the gradients of all processes are summed, and a loss scaler's factor is gone.
+            clip_grad_norm_(model.parameters(), clip)
+
     if averaging:
         averaging.attach(trainer)
         parts["average"] = averaging.ema_model
@@ -195,6 +244,8 @@ def train(
 
     write = checkpoints.writer(args.out)
     figures = {}
+    stopping = parts["stopping"] = EarlyStopping(patience or args.epochs, lambda _: figures[score], trainer)
+    stopping.logger.disabled = True
     best = Checkpoint({"model": scored}, write, filename_pattern="best.pt", score_function=lambda _: figures[score])
     last = Checkpoint({**parts, "best": best}, write, filename_pattern="last.pt")
     interrupted = []
@@ -209,8 +260,7 @@ def train(
 
     @trainer.on(Events.EPOCH_STARTED)
     def shuffle_anew():
-        if hasattr(loader.sampler, "set_epoch"):
-            loader.sampler.set_epoch(trainer.state.epoch)
+        loader.batch_sampler.sampler.set_epoch(trainer.state.epoch)
 
     @trainer.on(Events.ITERATION_COMPLETED)
     def save_when_interrupted():
@@ -228,18 +278,21 @@ def train(
             raise UserError(f"weights not finite after epoch {state.epoch}: last.pt is of the epoch before; lower --lr")
         seconds = state.times["EPOCH_COMPLETED"]
         state.seconds += seconds
-        speed = len(loader) * loader.batch_size * idist.get_world_size() / seconds
+        speed = len(loader) * args.batch_size / seconds
         line = {"epoch": state.epoch, "loss": state.metrics["loss"], f"{unit}_per_second": round(speed, 2)}
         if state.epoch % validate_every == 0 or state.epoch == args.epochs:
             figures.clear()
             figures.update(validate(scored))
             line.update(figures)
             best(trainer)
+            stopping(trainer)
         # The figures before the checkpoint: a run killed in between writes them again, instead of never.
         if idist.get_rank() == 0:
             report.log_epoch(args.out, **line)
         last(trainer)
         print(_sentence(line, args.epochs), flush=True)
+        if stopping.counter >= stopping.patience:
+            print(f"no better {score} in {patience} validations: stopped", flush=True)
 
     _show_progress(trainer, "epoch", lambda loss: {"loss": loss.item()})
     if args.resume:
@@ -253,7 +306,7 @@ def train(
 
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        if trainer.state.iteration < args.epochs * len(loader):
+        if trainer.state.iteration < args.epochs * len(loader) and stopping.counter < stopping.patience:
             trainer.run(loader, max_epochs=args.epochs)
     except RuntimeError:
         if interrupted:  # the first process has saved and gone, and this one lost its partner
@@ -272,7 +325,7 @@ def train(
     last_line = report.read_epochs(args.out)[-1]
     return {
         "loss": last_line["loss"],
-        "epochs": args.epochs,
+        "epochs": last_line["epoch"],
         "seconds": round(trainer.state.seconds, 1),
         f"{unit}_per_second": last_line[f"{unit}_per_second"],
     }

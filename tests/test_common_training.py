@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from common import checkpoints, cli
+from common import checkpoints, cli, training
 from common.cli import UserError
 from tests import tiny_program
 
@@ -138,6 +139,77 @@ def test_ctrl_c_saves_in_the_middle_of_an_epoch_and_resume_ends_the_same(whole, 
     assert iteration % 6, "saved between two steps of an epoch, not at its end"
     assert run_here(tmp_path, "--resume", "--workers", 2, "--pause", 0.1) == 0
     assert_same_end(whole, tmp_path)
+
+
+def test_batches_of_like_lengths_resume_to_the_bit_too(tmp_path):
+    assert run_here(tmp_path / "whole", "--like-lengths") == 0
+    # Its fourteenth step is in the midst of the third epoch.
+    assert run_here(tmp_path / "stopped", "--like-lengths", "--stop", 14) == 130
+    assert checkpoints.read(tmp_path / "stopped" / "last.pt")["trainer"]["iteration"] == 14
+    assert run_here(tmp_path / "stopped", "--like-lengths", "--stop", 14, "--resume") == 0
+    assert_same_end(tmp_path / "whole", tmp_path / "stopped")
+
+
+def test_batches_are_of_like_lengths_full_and_of_other_company_every_epoch():
+    lengths = torch.randint(1, 60, (1003,), generator=torch.Generator().manual_seed(0))
+    batches = training.LikeLengths(lengths, 4, seed=0)
+    first = list(batches)
+    assert len(first) == len(batches) == 250 and all(len(batch) == 4 for batch in first)
+    seen = [index for batch in first for index in batch]
+    assert len(set(seen)) == 1000, "no example comes twice"
+    spread = sum(lengths[batch].max() - lengths[batch].min() for batch in first) / len(first)
+    assert spread < 1.5, "in a batch of a hundred batches' sorted examples, the lengths are almost one"
+    means = torch.tensor([lengths[batch].float().mean() for batch in first])
+    assert abs(torch.corrcoef(torch.stack([means, torch.arange(250.0)]))[0, 1]) < 0.2, "not from short to long"
+    assert list(batches) == first
+    batches.set_epoch(1)
+    assert {frozenset(batch) for batch in batches}.isdisjoint(frozenset(batch) for batch in first)
+
+
+def test_two_processes_share_a_batch_of_like_lengths(monkeypatch):
+    lengths = torch.arange(40) % 9
+    whole = list(training.LikeLengths(lengths, 4, seed=0))
+    monkeypatch.setattr(training.idist, "get_world_size", lambda: 2)
+    shares = []
+    for rank in (0, 1):
+        monkeypatch.setattr(training.idist, "get_rank", lambda rank=rank: rank)
+        shares.append(list(training.LikeLengths(lengths, 4, seed=0)))
+    assert [sorted(left + right) for left, right in zip(*shares)] == [sorted(batch) for batch in whole]
+
+
+def test_scoring_in_batches_of_like_lengths_takes_every_example_once(tmp_path):
+    args = cli.parse(cli.parser("", epochs=1, batch_size=4, lr=1), ["--device", "cpu", "--out", str(tmp_path)])
+    dataset, lengths = tiny_program.Halves(15), torch.arange(15).flip(0)
+    points = torch.cat([points for points, _ in training.loader(dataset, args, training=False, lengths=lengths)])
+    assert torch.equal(points, dataset.points.flip(0)), "the shortest first"
+
+
+def test_gradients_are_clipped_to_the_norm_that_was_asked_for(tmp_path):
+    norms = []
+
+    def note(optimizer, *_):
+        parts = [parameter.grad.norm() for group in optimizer.param_groups for parameter in group["params"]]
+        norms.append(torch.stack(parts).norm().item())
+
+    hook = register_optimizer_step_post_hook(note)
+    try:
+        assert run_here(tmp_path / "free", "--epochs", 1) == 0
+        assert run_here(tmp_path / "clipped", "--epochs", 1, "--clip", 0.01) == 0
+    finally:
+        hook.remove()
+    assert min(norms[:6]) > 0.02
+    assert norms[6:] == pytest.approx([0.01] * 6, rel=1e-3)
+
+
+def test_a_score_that_no_longer_rises_ends_the_run(tmp_path, capsys):
+    # Steps this small change no answer, so the first validation stays the best: two more are waited for.
+    flags = ("--lr", 1e-9, "--patience", 2)
+    assert run_here(tmp_path, *flags) == 0
+    assert epochs_in(tmp_path) == [1, 2, 3]
+    assert json.loads((tmp_path / "summary.json").read_text())["epochs"] == 3
+    assert run_here(tmp_path, *flags, "--resume") == 0
+    assert capsys.readouterr().out.count("no better accuracy in 2 validations: stopped") == 1
+    assert epochs_in(tmp_path) == [1, 2, 3], "a run that has ended does not go on"
 
 
 def test_two_processes_train_as_one_and_score_each_example_once(tmp_path):

@@ -1,5 +1,6 @@
 """A program as a chapter has one, as small as can be: what tests of `common` run in processes of their own."""
 
+import signal
 import time
 
 import torch
@@ -29,7 +30,11 @@ def main():
     flags.add_argument("--dropout", type=float, default=0.3)
     flags.add_argument("--pause", type=float, default=0.0, help="seconds to wait in each step")
     flags.add_argument("--spoil", type=int, default=0, help="the step whose loss is made NaN")
+    flags.add_argument("--stop", type=int, default=0, help="the step in which Ctrl-C is pressed")
     flags.add_argument("--hidden", type=int, default=8)
+    flags.add_argument("--like-lengths", action="store_true")
+    flags.add_argument("--clip", type=float)
+    flags.add_argument("--patience", type=int)
     args = cli.parse(flags)
     model = nn.Sequential(nn.Linear(4, args.hidden), nn.ReLU(), nn.Dropout(args.dropout), nn.Linear(args.hidden, 2))
     model.to(args.device)
@@ -49,6 +54,8 @@ def main():
         nonlocal steps
         steps += 1
         time.sleep(args.pause)
+        if steps == args.stop:
+            signal.raise_signal(signal.SIGINT)
         return nn.functional.cross_entropy(scores, target) * (float("nan") if steps == args.spoil else 1)
 
     def noisy(batch, device, non_blocking=False):
@@ -56,7 +63,8 @@ def main():
         return points + 0.1 * training.rand(*points.shape), classes
 
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr)
-    loader = training.loader(Halves(24), args, training=True)
+    lengths = torch.arange(24) % 7 if args.like_lengths else None
+    loader = training.loader(Halves(24), args, training=True, lengths=lengths)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, args.lr, total_steps=args.epochs * len(loader))
     run = training.train(
         args,
@@ -70,6 +78,8 @@ def main():
         prepare_batch=noisy,
         scheduler=scheduler,
         average=0.1,
+        clip=args.clip,
+        patience=args.patience,
     )
     figures = {**run, **validate(model)}
     if training.idist.get_rank() == 0:
