@@ -15,6 +15,7 @@ import io
 import statistics
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -23,9 +24,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.transforms import v2
 
 from benchmarks import page_linknet
-from ch04_vision.augment import RandomColour, RandomScaleCropFlip
+from ch04_vision.augment import RandomColour, RandomScaleCropFlip, prepare
 from ch04_vision.camvid import CLASSES, VOID, CamVid
-from ch04_vision.linknet import SegmentationLoss, batch_preparer
+from ch04_vision.linknet import SegmentationLoss
 from ch04_vision.linknet_blocks import SegmentationModel, fuse
 from ch04_vision.linknet_paper import PaperLinkNet
 from common import cli, report, training
@@ -155,7 +156,7 @@ def whole_loop(args, steps, rounds):
                 training.loader(frames, args, training=True),
                 validate,
                 score="accuracy",
-                prepare_batch=batch_preparer(augment),
+                prepare_batch=training.preparer(partial(prepare, augment=augment)),
                 average=0.02,
             )
         loop = [line["images_per_second"] for line in report.read_epochs(out)]

@@ -170,17 +170,24 @@ def read_colours(path):
     return colours
 
 
-def read_picture(path, mode="RGB"):
-    """A picture file as a NumPy array of bytes.
+def open_picture(path):
+    """A picture file as a Pillow picture, read whole.
 
     Raises:
         UserError: the file is damaged, or no picture.
     """
     try:
         with Image.open(path) as picture:
-            return np.array(picture.convert(mode) if mode else picture)
+            picture.load()
+            return picture
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(f"{path}: not a whole picture ({error})") from None
+
+
+def read_picture(path, mode="RGB"):
+    """The same as a NumPy array of bytes; `mode` None leaves the channels as the file has them."""
+    picture = open_picture(path)
+    return np.array(picture.convert(mode) if mode else picture)
 
 
 def _read_pair(frame, label, colours):

@@ -9,6 +9,7 @@ It prints a line an epoch and a table of the classes, and leaves `predictions.pn
 """
 
 import copy
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -73,17 +74,8 @@ def score(args, model, dataset, loss_fn):
     }
     loader = training.loader(dataset, args, training=False)
     fused = fuse(copy.deepcopy(model))
-    values = training.evaluate(args, fused, loader, metrics, prepare_batch=batch_preparer())
+    values = training.evaluate(args, fused, loader, metrics, prepare_batch=training.preparer(prepare))
     return {"valid_loss": values["valid_loss"], **figures_of(values["confusion"])}
-
-
-def batch_preparer(augment=None):
-    """ignite's `prepare_batch`: moves the bytes to the device first and makes numbers of them there."""
-
-    def prepare_batch(batch, device, non_blocking=False):
-        return prepare(*training.to_device(batch, device, non_blocking), augment)
-
-    return prepare_batch
 
 
 def build(args):
@@ -140,7 +132,7 @@ def train(args):
         loader,
         validate,
         score="mean_iou",
-        prepare_batch=batch_preparer(augment),
+        prepare_batch=training.preparer(partial(prepare, augment=augment)),
         scheduler=scheduler,
         average=args.average,
         validate_every=max(1, args.epochs // 20),

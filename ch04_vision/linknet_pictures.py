@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 from PIL import Image, ImageOps
 
 from ch04_vision.augment import prepare
-from ch04_vision.camvid import CLASSES, PALETTE, PICTURES, VOID
+from ch04_vision.camvid import CLASSES, PALETTE, PICTURES, VOID, open_picture
 from common.cli import UserError
 
 # CamVid's frames are 360 pixels high: a photo is shown to the network at the scale that it learnt from.
@@ -92,16 +92,8 @@ def find_photos(paths):
 
 
 def open_photo(path):
-    """A photo the right way up, in RGB: cameras store how they were held beside the pixels.
-
-    Raises:
-        UserError: the file is damaged, or no picture.
-    """
-    try:
-        with Image.open(path) as photo:
-            return ImageOps.exif_transpose(photo).convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path}: not a whole picture ({error})") from None
+    """A photo the right way up, in RGB: cameras store how they were held beside the pixels."""
+    return ImageOps.exif_transpose(open_picture(path)).convert("RGB")
 
 
 def predict_photos(network, paths, out, device):

@@ -10,6 +10,7 @@ It prints a line an epoch and a table of the classes, and leaves `filters.png`, 
 `torchrun --nproc-per-node 4 ch04_vision/simple_cnn.py ...`
 """
 
+from functools import partial
 from pathlib import Path
 
 import torch.nn.functional as F
@@ -83,15 +84,6 @@ def open_split(args, split):
     return dataset.to(args.device) if args.workers == 0 else dataset
 
 
-def batch_preparer(augment=None):
-    """ignite's `prepare_batch`: moves the bytes to the device first and makes numbers of them there."""
-
-    def prepare_batch(batch, device, non_blocking=False):
-        return prepare(*training.to_device(batch, device, non_blocking), augment)
-
-    return prepare_batch
-
-
 def build(args):
     """The network with the layers of `--layers`, on its device."""
     return SimpleCNNModel(args.layers).to(args.device)
@@ -103,7 +95,7 @@ def score(args, model, loader):
         "confusion": ConfusionMatrix(len(CLASSES), device=args.device),
         "loss": Loss(nn.CrossEntropyLoss(), device=args.device),
     }
-    values = training.evaluate(args, model, loader, metrics, prepare_batch=batch_preparer())
+    values = training.evaluate(args, model, loader, metrics, prepare_batch=training.preparer(prepare))
     confusion = values["confusion"].cpu()
     return {"accuracy": (confusion.trace() / confusion.sum()).item(), "loss": values["loss"], "confusion": confusion}
 
@@ -157,7 +149,7 @@ def train(args):
         trainloader,
         validate,
         score="accuracy",
-        prepare_batch=batch_preparer(augment),
+        prepare_batch=training.preparer(partial(prepare, augment=augment)),
         scheduler=scheduler,
         average=args.average,
     )

@@ -120,6 +120,15 @@ def to_device(batch, device, non_blocking=False):
     return tuple(part.to(device, non_blocking=non_blocking) for part in batch)
 
 
+def preparer(prepare):
+    """ignite's `prepare_batch` out of a function that makes numbers of a batch's bytes, once they lie on the device."""
+
+    def prepare_batch(batch, device, non_blocking=False):
+        return prepare(*to_device(batch, device, non_blocking))
+
+    return prepare_batch
+
+
 def forward_in_precision(args):
     """How ignite shall call a network under `--amp`: in mixed precision, with the outputs in float32 again."""
     precision = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(args.amp)
