@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch.utils.data import Dataset
 
 from common.cli import UserError
+from common.pictures import open_picture
 
 # The eleven classes in the order of the SegNet labels, with the colours that their papers draw them in.
 CLASSES = {
@@ -168,20 +168,6 @@ def read_colours(path):
             raise UserError(f"{path}, line {number}: {line.strip()!r}; expected {expected}")
         colours[tuple(map(int, rgb))] = indices[name]
     return colours
-
-
-def open_picture(path):
-    """A picture file as a Pillow picture, read whole.
-
-    Raises:
-        UserError: the file is damaged, or no picture.
-    """
-    try:
-        with Image.open(path) as picture:
-            picture.load()
-            return picture
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path}: not a whole picture ({error})") from None
 
 
 def read_picture(path, mode="RGB"):

@@ -10,8 +10,9 @@ from matplotlib.patches import Patch
 from PIL import Image, ImageOps
 
 from ch04_vision.augment import prepare
-from ch04_vision.camvid import CLASSES, PALETTE, PICTURES, VOID, open_picture
+from ch04_vision.camvid import CLASSES, PALETTE, PICTURES, VOID
 from common.cli import UserError
+from common.pictures import open_picture
 
 # CamVid's frames are 360 pixels high: a photo is shown to the network at the scale that it learnt from.
 HEIGHT = 360

@@ -8,6 +8,7 @@ from torchvision.utils import make_grid
 
 from ch04_vision.cifar import CLASSES, SIDE, prepare, shrink
 from ch04_vision.linknet_pictures import find_photos, open_photo
+from common.pictures import save_confusion
 
 
 @torch.inference_mode()
@@ -27,7 +28,7 @@ def save_pictures(network, dataset, confusion, out):
     # The picture of which the network is surest shows best what its layers look for.
     surest = torch.where(scores.argmax(1) == labels, scores.amax(1), 0).argmax().item()
     save_feature_maps(network, dataset.images[surest], CLASSES[labels[surest]], out / "feature_maps.png")
-    save_confusion(confusion, out / "confusion.png")
+    save_confusion(confusion, CLASSES, out / "confusion.png")
     save_mistakes(dataset.images.cpu(), labels, scores, out / "mistakes.png")
 
 
@@ -72,23 +73,6 @@ def save_feature_maps(network, image, name, path):
         axis.imshow(tiles.numpy(), cmap="magma", vmin=0)
         axis.set_title(f"{stage}: {len(maps)} maps of {maps.shape[1]}x{maps.shape[2]}", fontsize=9)
         axis.axis("off")
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
-
-
-def save_confusion(confusion, path):
-    """Draws the share of each true class that was taken for each class, in per cent."""
-    share = 100 * confusion.double() / confusion.sum(1, keepdim=True).clamp(min=1)
-    figure, axis = plt.subplots(figsize=(7.5, 6.5), layout="constrained")
-    drawn = axis.imshow(share.numpy(), cmap="Blues", vmin=0, vmax=100)
-    for true, row in enumerate(share.tolist()):
-        for guessed, value in enumerate(row):
-            colour = "white" if value > 50 else "black"
-            axis.text(guessed, true, f"{value:.0f}", ha="center", va="center", color=colour, fontsize=8)
-    axis.set_xticks(range(len(CLASSES)), CLASSES, rotation=45, ha="right")
-    axis.set_yticks(range(len(CLASSES)), CLASSES)
-    axis.set(xlabel="the network says", ylabel="the picture shows", title="Confusion matrix, per cent of each row")
-    figure.colorbar(drawn, shrink=0.8)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
