@@ -1,0 +1,1 @@
+"""Chapter 3: Dataset and DataLoader, the kits for vision, text and audio, profiling, and training with ignite."""

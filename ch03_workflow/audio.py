@@ -1,0 +1,153 @@
+"""Audio files as tensors: `load` and `save` through soundfile, and torchaudio's YESNO read in the same way.
+
+Since torchaudio 2.9 `torchaudio.load` and `save` need TorchCodec, and TorchCodec needs FFmpeg's libraries. soundfile
+brings its own library and reads and writes WAV, FLAC, OGG and MP3 with neither. What soundfile does not know (M4A, the
+sound of a film) is left to `torchaudio.load`, where that works.
+"""
+
+import re
+import struct
+import sys
+from pathlib import Path
+
+import soundfile
+import torch
+import torchaudio
+
+from common.cli import UserError
+
+UNKNOWN_LENGTH = 0xFFFFFFFF  # in the header of a WAV that was written to a pipe
+
+
+def has_torchcodec():
+    """Whether `torchaudio.load` and `save` work here: TorchCodec is installed and finds FFmpeg's libraries."""
+    try:
+        import torchcodec.decoders  # noqa: F401
+    except (ImportError, OSError, RuntimeError):  # RuntimeError: "Could not load libtorchcodec", FFmpeg is missing
+        return False
+    return True
+
+
+def load(path):
+    """Reads an audio file, as `torchaudio.load` does (listing 3.15).
+
+    Returns:
+        the waveform, float32 from -1 to 1, `(channels, samples)`, and the sample rate in Hz.
+
+    Raises:
+        UserError: no such file, no audio in it, a file cut short, or values that are not finite.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such audio file")
+    if path.suffix[1:].upper() not in soundfile.available_formats() and has_torchcodec():
+        try:
+            return torchaudio.load(path)
+        except (RuntimeError, ValueError) as error:
+            raise UserError(f"{path}: TorchCodec finds no audio in it ({str(error).splitlines()[0][:100]})") from None
+    try:
+        with soundfile.SoundFile(path) as file:
+            promised = _samples_of_wav(path) or file.frames
+            samples = file.read(dtype="float32", always_2d=True)  # (samples, channels)
+            sample_rate = file.samplerate
+    except soundfile.LibsndfileError as error:
+        raise UserError(f"{path}: no whole audio file ({error.error_string}); expected WAV, FLAC or MP3") from None
+    if len(samples) < promised:
+        raise UserError(f"{path}: cut short: its header promises {promised:,} samples, the file has {len(samples):,}")
+    waveform = torch.from_numpy(samples).T.contiguous()
+    if not len(samples) or not waveform.isfinite().all():
+        raise UserError(f"{path}: {'no sample in it' if not len(samples) else 'samples that are no finite numbers'}")
+    return waveform, sample_rate
+
+
+def _samples_of_wav(path):
+    # libsndfile takes what there is of a WAV that was cut short and says nothing, so its header is read here.
+    with open(path, "rb") as file:
+        if file.read(4) != b"RIFF":
+            return None
+        file.seek(12)
+        frame_bytes = None
+        while len(header := file.read(8)) == 8:
+            name, size = struct.unpack("<4sI", header)
+            if name == b"data":
+                return None if size == UNKNOWN_LENGTH or not frame_bytes else size // frame_bytes
+            start = file.tell()
+            if name == b"fmt ":
+                frame_bytes = struct.unpack("<12xH", file.read(14))[0]
+            file.seek(start + size + size % 2)  # chunks begin at even places
+    return None
+
+
+def load_mono(path, sample_rate):
+    """Reads a recording of one channel at the rate that is wanted; says so on standard error when it resamples.
+
+    Returns:
+        the waveform, float32, `(samples,)`.
+
+    Raises:
+        UserError: as `load`, and for a file of several channels.
+    """
+    waveform, found = load(path)
+    if len(waveform) != 1:
+        raise UserError(f"{path}: {len(waveform)} channels (2 is stereo), expected mono; mix it down first")
+    if found != sample_rate:
+        print(f"{path}: resampled from {found:,} Hz to {sample_rate:,} Hz", file=sys.stderr)
+        waveform = torchaudio.functional.resample(waveform, found, sample_rate)
+    return waveform[0]
+
+
+def save(path, waveform, sample_rate):
+    """Writes an audio file, as `torchaudio.save` does: the ending of its name says the format (listing 3.15).
+
+    WAV and FLAC get 16 bits a sample. Values beyond -1 and 1 are cut off there.
+
+    Args:
+        waveform: float32 from -1 to 1, `(channels, samples)`.
+        sample_rate: in Hz.
+
+    Raises:
+        UserError: an ending that is no audio format, a rate or a number of channels that the format has not, or a
+            folder that cannot be written.
+    """
+    try:
+        soundfile.write(path, waveform.T.cpu().numpy(), sample_rate)
+    except (soundfile.LibsndfileError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: not written ({error}); expected a name that ends in .wav, .flac or .mp3") from None
+
+
+class YesNo(torchaudio.datasets.YESNO):
+    """torchaudio's YESNO (listing 3.16), with its recordings read through `load` instead of `torchaudio.load`.
+
+    Each recording is a man who says eight times yes or no in Hebrew (ken, lo); its name holds the answers:
+    `0_1_0_1_0_1_1_1.wav`, 1 for yes. An item is `(waveform, sample_rate, labels)`: float32 `(1, samples)`, Hz, and a
+    list of eight numbers.
+
+    Attributes:
+        recordings: a pair (path, labels) for each item.
+
+    Args:
+        root: the folder that holds `waves_yesno`, or that folder itself.
+
+    Raises:
+        UserError: no such folder, none with WAV files, or a file whose name does not hold eight labels.
+    """
+
+    def __init__(self, root):
+        root = Path(root).resolve()
+        if not root.is_dir():
+            raise UserError(f"--data {root}: no such folder")
+        folder = root / "waves_yesno" if (root / "waves_yesno").is_dir() else root
+        super().__init__(folder.parent, folder_in_archive=folder.name)
+        if not self._walker:
+            raise UserError(f"--data {folder}: no WAV file in it; expected waves_yesno/0_1_0_1_0_1_1_1.wav and others")
+        self.recordings = []
+        for name in self._walker:
+            path = folder / f"{name}.wav"
+            if not re.fullmatch("[01](_[01]){7}", name):
+                expected = "expected eight labels of 0 or 1, as in 0_1_0_1_0_1_1_1.wav"
+                raise UserError(f"{path}: a name without eight labels; {expected}")
+            self.recordings.append((path, [int(label) for label in name.split("_")]))
+
+    def __getitem__(self, index):
+        path, labels = self.recordings[index]
+        return *load(path), labels

@@ -1,0 +1,242 @@
+"""What kind of answer does a question want? A convolution over words tells TREC's six kinds apart (listing 3.11).
+
+    python ch03_workflow/question_classifier.py                 the questions written for it, in seconds
+    python ch03_workflow/question_classifier.py --predict "How do you measure earthquakes ?" "Who is Duke Ellington ?"
+    python ch03_workflow/question_classifier.py --data TREC     the real set, which --download TREC fetches
+
+It reads through `plain_text_pipeline.py`, whose batches are torchtext's. The network is the one of Kim (Convolutional
+neural networks for sentence classification, 2014) without pretrained vectors. A run prints a line an epoch and a table
+of the classes, and leaves `curves.png`, `confusion.png`, the vocabulary and the weights in `runs/question_classifier`.
+"""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import ignite.distributed as idist
+import torch
+import torch.nn.functional as F
+from ignite.metrics import ConfusionMatrix, Loss
+from torch import nn, optim
+
+from ch03_workflow.plain_text_pipeline import PADDING, UNKNOWN, Vocabulary, collate, tokenizer
+from ch03_workflow.trec import CLASSES, SPLITS, download, read_splits
+from common import cli, report, training
+from common.pictures import save_confusion
+
+LABELS = list(CLASSES)
+# What a run does unless a flag says otherwise.
+RECIPES = {
+    "sample": {"epochs": 40, "batch_size": 32, "lr": 0.003},
+    "real": {"epochs": 8, "batch_size": 64, "lr": 0.002},
+}
+
+
+def signature(token):
+    """A word's outside: that it has a digit, or the case of its first letter and its last three letters.
+
+    "Ellington" and "Washington" have one, `<A-ton>`: what is learnt of one is known of the other.
+    """
+    if any(letter.isdigit() for letter in token):
+        return "<digits>"
+    return f"<{'A' if token[0].isupper() else 'a'}-{token[-3:].lower()}>"
+
+
+def build_vocabulary(questions):
+    """The words and the signatures that come at least twice in the questions, words in lower case."""
+    tokens = [token for question in questions for token in tokenizer(question.text)]
+    counts = Counter(part for token in tokens for part in (token.lower(), signature(token)))
+    return Vocabulary.of([[part for part in counts.elements() if counts[part] > 1]])
+
+
+def encode(text, vocabulary):
+    """A question as indices of words and of their signatures, int64, (length, 2)."""
+    tokens = tokenizer(text)
+    words, signatures = vocabulary(token.lower() for token in tokens), vocabulary(map(signature, tokens))
+    return torch.stack([words, signatures], dim=1)
+
+
+def encode_all(questions, vocabulary):
+    """A list of pairs (indices, label), which is a data set as `DataLoader` takes it."""
+    return [(encode(question.text, vocabulary), LABELS.index(question.label)) for question in questions]
+
+
+class QuestionNet(nn.Module):
+    """Filters slide over the words, two to four at a time; where each one answers most, its answer is kept.
+
+    Args:
+        vocabulary_size: how many words and signatures there are.
+        word_dropout: the share of words that training makes unknown, so that it learns to go by their signatures.
+    """
+
+    def __init__(self, vocabulary_size, width=128, filters=128, spans=(2, 3, 4), word_dropout=0.1):
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary_size, width, padding_idx=PADDING)
+        with torch.no_grad():
+            self.embedding.weight *= 0.3  # wide enough to keep words apart, and gradients as large as the weights
+        # With so much padding one window sees nothing else, in every batch: a question's scores do not depend on how
+        # much longer its neighbours are.
+        self.convolutions = nn.ModuleList(nn.Conv1d(width, filters, span, padding=span) for span in spans)
+        self.dropout = nn.Dropout(0.5)
+        self.out = nn.Linear(filters * len(spans), len(LABELS))
+        self.word_dropout = word_dropout
+
+    def forward(self, tokens):
+        """From indices of words and signatures, (longest, batch, 2), to raw scores (logits), (batch, classes)."""
+        words, signatures = tokens.unbind(dim=2)
+        if self.training:
+            dropped = (torch.rand_like(words, dtype=torch.float) < self.word_dropout) & (words != PADDING)
+            words = words.masked_fill(dropped, UNKNOWN)
+        # A word is the sum of what it is and of what it looks like; an unknown one still looks like something.
+        embedded = self.embedding(words) + self.embedding(signatures)
+        embedded = embedded.permute(1, 2, 0)  # (batch, width, longest)
+        answers = [F.relu(convolution(embedded)).amax(dim=2) for convolution in self.convolutions]
+        return self.out(self.dropout(torch.cat(answers, dim=1)))
+
+
+def make_loader(args, questions, vocabulary, *, train):
+    dataset = encode_all(questions, vocabulary)
+    lengths = [len(tokens) for tokens, _ in dataset]
+    size = args.batch_size if train else 256
+    return training.loader(dataset, args, training=train, batch_size=size, collate_fn=collate, lengths=lengths)
+
+
+def score(args, net, loader):
+    """Scores a network: `accuracy` from 0 to 1, `loss`, and `confusion`, counts by (true class, predicted class)."""
+    metrics = {
+        "confusion": ConfusionMatrix(len(LABELS), device=args.device),
+        "loss": Loss(nn.CrossEntropyLoss(), device=args.device),
+    }
+    values = training.evaluate(args, net, loader, metrics)
+    confusion = values["confusion"].cpu()
+    return {"accuracy": (confusion.trace() / confusion.sum()).item(), "loss": values["loss"], "confusion": confusion}
+
+
+def table(confusion):
+    """A line a class: how many questions, the share found, and what the others were taken for."""
+    lines = [f"{'class':<28}{'questions':>9}{'found':>8}   taken for"]
+    for label, (name, row) in enumerate(zip(LABELS, confusion.tolist())):
+        found = f"{row[label] / sum(row):.1%}" if sum(row) else "-"
+        others = sorted(((count, other) for count, other in zip(row, LABELS) if count and other != name), reverse=True)
+        taken = ", ".join(f"{other} {count}" for count, other in others)
+        lines.append(f"{name:<5}{CLASSES[name]:<23}{sum(row):>9}{found:>8}   {taken}")
+    return "\n".join(lines)
+
+
+def train(args):
+    splits = read_splits(args.data)
+    vocabulary = build_vocabulary(splits["train"])
+    trainloader, validloader, testloader = (
+        make_loader(args, splits[split], vocabulary, train=split == "train") for split in SPLITS
+    )
+    sizes = [len(splits[split]) for split in SPLITS]
+    print("{} questions to train, {} to choose the weights by, {} to test, on {}".format(*sizes, args.device))
+    if idist.get_rank() == 0:
+        report.begin(args)
+        report.write_json(args.out / "vocabulary.json", vocabulary.tokens)
+
+    net = QuestionNet(len(vocabulary.tokens)).to(args.device)
+    optimizer = optim.AdamW(net.parameters(), lr=args.lr, weight_decay=0.01, fused=True)
+    scheduler = optim.lr_scheduler.OneCycleLR(optimizer, args.lr, total_steps=args.epochs * len(trainloader))
+
+    def validate(network):
+        figures = score(args, network, validloader)
+        return {"valid_loss": figures["loss"], "accuracy": figures["accuracy"]}
+
+    run = training.train(
+        args,
+        net,
+        optimizer,
+        nn.CrossEntropyLoss(),
+        trainloader,
+        validate,
+        score="accuracy",
+        unit="questions",
+        scheduler=scheduler,
+    )
+    figures = score(args, net, testloader)
+    confusion = figures.pop("confusion")
+    majority = (confusion.sum(dim=1).max() / confusion.sum()).item()
+    if idist.get_rank() == 0:
+        run |= {"test_loss": figures["loss"], "accuracy": figures["accuracy"], "majority_class": majority}
+        report.finish(args.out, "Question classifier", **run)
+        save_confusion(confusion, LABELS, args.out / "confusion.png")
+    print(table(confusion))
+    print(
+        f"{figures['accuracy']:.1%} of {sizes[2]} questions that it has not seen are told right, after "
+        f"{run['seconds']:.0f} s of training; the largest class alone would be {majority:.1%}; files in {args.out}"
+    )
+
+
+def load(args):
+    """The trained network and its vocabulary, out of the folder of `--checkpoint`, or of `--out`.
+
+    Raises:
+        UserError: no vocabulary or no weights there, or damaged ones.
+    """
+    weights = args.checkpoint or args.out / "best.pt"
+    path = weights.with_name("vocabulary.json")
+    try:
+        vocabulary = Vocabulary(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise cli.UserError(f"{path}: no such vocabulary; train first, or name the weights beside one") from None
+    except (ValueError, TypeError):
+        raise cli.UserError(f"{path}: not a vocabulary, expected a JSON list of words; train anew") from None
+    net = QuestionNet(len(vocabulary.tokens))
+    training.load_weights(net, weights)
+    return net.to(args.device).eval(), vocabulary
+
+
+def evaluate(args):
+    if args.evaluate not in SPLITS:
+        raise cli.UserError(f"--evaluate {args.evaluate}: no such split; expected {', '.join(SPLITS)}")
+    net, vocabulary = load(args)
+    questions = read_splits(args.data)[args.evaluate]
+    figures = score(args, net, make_loader(args, questions, vocabulary, train=False))
+    confusion = figures.pop("confusion")
+    if idist.get_rank() == 0:
+        args.out.mkdir(parents=True, exist_ok=True)
+        report.write_json(args.out / "summary.json", {"split": args.evaluate, "questions": len(questions), **figures})
+        save_confusion(confusion, LABELS, args.out / "confusion.png")
+    print(table(confusion))
+    print(f"accuracy {figures['accuracy']:.4f} over the {len(questions)} questions of {args.evaluate}")
+
+
+def predict(args):
+    """Prints the two most probable classes of each question of `--predict`."""
+    for question in args.predict:
+        if not question.strip():
+            raise cli.UserError("--predict: an empty question, expected words")
+    net, vocabulary = load(args)
+    tokens, _ = collate([(encode(question, vocabulary), 0) for question in args.predict])
+    with torch.no_grad():
+        probabilities = net(tokens.to(args.device)).softmax(dim=1).cpu()
+    for question, shares in zip(args.predict, probabilities):
+        (first, second), (best, next_best) = (part.tolist() for part in shares.topk(2))
+        name, rival = LABELS[best], LABELS[next_best]
+        print(f"{question}\n  {name} {first:.2f}, {CLASSES[name]}; else {rival} {second:.2f}, {CLASSES[rival]}")
+
+
+def read_flags(argv=None):
+    """The flags; what is not given comes from the recipe of the sample or of the real set."""
+    flags = cli.parser(__doc__, epochs=8, batch_size=64, lr=0.002, predict="QUESTION", predict_type=str)
+    flags.add_argument("--download", type=Path, metavar="DIR", help="fetch the real set into DIR, then stop")
+    given = flags.parse_known_args(argv)[0]
+    flags.set_defaults(**RECIPES["sample" if given.data == "sample" else "real"])
+    return cli.parse(flags, argv)
+
+
+def main():
+    args = read_flags()
+    if args.download:
+        download(args.download)
+    elif args.predict:
+        predict(args)
+    elif args.evaluate:
+        evaluate(args)
+    else:
+        train(args)
+
+
+if __name__ == "__main__":
+    cli.run(main)

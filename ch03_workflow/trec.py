@@ -1,0 +1,160 @@
+"""TREC's questions and their kinds, as they lie on disk: label files in ISO-8859-1, or TSV files in UTF-8.
+
+A line of a label file is `COARSE:fine question ?`, as published by Li and Roth (Learning question classifiers, 2002). A
+line of a TSV file is the question, a tab, the coarse class: the layout of listing 3.11.
+"""
+
+import random
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from common.cli import UserError
+from data.questions import make_questions
+
+SAMPLE = Path(__file__).parents[1] / "data" / "samples" / "questions"
+
+CLASSES = {
+    "ABBR": "an abbreviation",
+    "DESC": "a description",
+    "ENTY": "a thing",
+    "HUM": "a person or a group",
+    "LOC": "a place",
+    "NUM": "a number or a date",
+}
+SPLITS = ("train", "valid", "test")
+TRAIN_FILE, TEST_FILE = "train_5500.label", "TREC_10.label"
+TSV_FILES = {"train": "TRECtrain.tsv", "valid": "TRECval.tsv", "test": "TRECtest.tsv"}
+# torchtext's downloader asks http://cogcomp.org, which forwards here, and checks nothing.
+SERVER = "https://cogcomp.seas.upenn.edu/Data/QA/QC/"
+SHA256 = {
+    TRAIN_FILE: "9e4c8bdcaffb96ed61041bd64b564183d52793a8e91d84fc3a8646885f466ec3",
+    TEST_FILE: "033f22c028c2bbba9ca682f68ffe204dc1aa6e1cf35dd6207f2d4ca67f0d0e8e",
+}
+
+
+class Question(NamedTuple):
+    """A question and its class, one of `CLASSES`."""
+
+    text: str
+    label: str
+
+
+def read_label_file(path):
+    """The questions of a file of lines `COARSE:fine question ?`, in ISO-8859-1.
+
+    Raises:
+        UserError: no such file, an empty one, or a line of another form; file and line number are named.
+    """
+
+    def parse(line, place):
+        label, _, text = line.partition(" ")
+        coarse, colon, fine = label.partition(":")
+        if not (colon and fine and text.strip()):
+            raise UserError(f"{place}: found {line[:60]!r}, expected COARSE:fine question ?")
+        return Question(text.strip(), check_label(coarse, place))
+
+    return read_lines(path, "iso-8859-1", parse)
+
+
+def read_tsv(path):
+    """The questions of a file of lines `question<tab>COARSE`, in UTF-8.
+
+    Raises:
+        UserError: as `read_label_file`, or a line that has not two columns, or that is no UTF-8.
+    """
+
+    def parse(line, place):
+        columns = line.split("\t")
+        if len(columns) != 2:
+            raise UserError(f"{place}: {len(columns)} column{'s' * (len(columns) > 1)}, expected question<tab>label")
+        text, label = columns
+        if not text.strip():
+            raise UserError(f"{place}: no question before the tab, expected question<tab>label")
+        return Question(text.strip(), check_label(label, place))
+
+    return read_lines(path, "utf-8", parse)
+
+
+def read_lines(path, encoding, parse):
+    """What `parse(line, "file:line number")` makes of each line of a file."""
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror or error}") from None
+    questions = []
+    for number, line in enumerate(content.splitlines(), start=1):
+        try:
+            text = line.decode(encoding)
+        except UnicodeDecodeError as error:
+            found = f"byte 0x{line[error.start]:02x} at column {error.start + 1}"
+            raise UserError(f"{path}:{number}: {found} is no UTF-8; expected a file in UTF-8") from None
+        questions.append(parse(text, f"{path}:{number}"))
+    if not questions:
+        raise UserError(f"{path}: an empty file, expected a question a line")
+    return questions
+
+
+def check_label(label, place):
+    if label not in CLASSES:
+        raise UserError(f"{place}: unknown label {label[:20]!r}, expected one of {', '.join(CLASSES)}")
+    return label
+
+
+def write_tsv(path, questions):
+    """Writes questions as lines `question<tab>COARSE`, in UTF-8."""
+    Path(path).write_bytes("".join(f"{text}\t{label}\n" for text, label in questions).encode())
+
+
+def read_splits(data, seed=0):
+    """The questions to train with, to choose the weights by and to test with: a list each, by the names of `SPLITS`.
+
+    Three TSV files are taken as they are. Of label files, `valid` is a tenth of the training file; `test` is
+    `TREC_10.label`, or another tenth where there is no such file. TREC asks some questions twice: such a question
+    stays in one of the lists only, in `test` if it is there, and the print says how many were left out.
+
+    Args:
+        data: the folder that holds the files, or "sample".
+        seed: another seed, another tenth. Programs leave it as it is, so that no run trains on another one's test.
+
+    Raises:
+        UserError: no such folder, no such files, or a damaged one.
+    """
+    root = make_questions(SAMPLE) if data == "sample" else Path(data)
+    if not root.is_dir():
+        raise UserError(f"--data {root}: no such folder")
+    if all((root / name).is_file() for name in TSV_FILES.values()):
+        return {split: read_tsv(root / name) for split, name in TSV_FILES.items()}
+    if not (root / TRAIN_FILE).is_file():
+        raise UserError(f"--data {root}: found neither {TRAIN_FILE} nor {', '.join(TSV_FILES.values())}")
+    test = read_label_file(root / TEST_FILE) if (root / TEST_FILE).is_file() else []
+    everything = read_label_file(root / TRAIN_FILE)
+    questions = sorted(set(everything) - set(test))
+    if len(questions) < len(everything):
+        print(f"{len(everything) - len(questions)} of {len(everything)} questions left out: there twice")
+    random.Random(seed).shuffle(questions)
+    tenth = len(questions) // 10
+    held_out = tenth if not test else 0
+    return {
+        "train": questions[held_out + tenth :],
+        "valid": questions[held_out : held_out + tenth],
+        "test": test or questions[:held_out],
+    }
+
+
+def download(root):
+    """Fetches TREC's two files into the folder `root`, each checked by its SHA-256 before it gets its name.
+
+    Raises:
+        UserError: no network, no room, or a file that arrived changed.
+    """
+    root = Path(root)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        for name, checksum in SHA256.items():
+            torch.hub.download_url_to_file(SERVER + name, str(root / name), checksum, progress=sys.stderr.isatty())
+    except (OSError, RuntimeError) as error:
+        raise UserError(f"--download {root}: {SERVER}{name}: {error}") from None
+    print(f"{' and '.join(SHA256)} lie in {root}; train with --data {root}")
