@@ -120,7 +120,7 @@ def base_network(args):
         print(f"weights learnt before: {path}")
     else:
         images, labels, _ = load_pictures(folder, small, args.pictures, others)
-        fit(model.to(args.device).train(), images, labels, args, epochs=5, lr=0.003)
+        fit(model.to(args.device).train(), images, labels, args, epochs=8, lr=0.002)
         torch.save(model.state_dict(), path)
         print(f"weights learnt from {len(images)} drawings of {', '.join(others)}: {path}")
     return model, small
