@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 from common.cli import UserError
 
 # Where a run's files go, how often it is told, and what it runs on, changes nothing in what it computes.
-FREE = {"out", "resume", "device", "workers", "compile", "print_every", "evaluate", "checkpoint", "predict"}
+FREE = {"out", "cache", "resume", "device", "workers", "compile", "print_every", "evaluate", "checkpoint", "predict"}
 
 
 def write_json(path, content):

@@ -1,0 +1,152 @@
+"""A simple RNN reads two sentences and says whether the second follows from the first (listings 5.5 and 5.8 to 5.11).
+
+    python ch05_sequence/simple_rnn.py                                  the embedded pairs of sentences
+    python ch05_sequence/simple_rnn.py --data SNLI --vectors glove.6B.300d.txt --embed-dim 300 --hidden-size 300
+    python ch05_sequence/simple_rnn.py --predict "A soccer game with multiple males playing." \\
+        "Some men are playing a sport."                                 three probabilities for a pair of your own
+
+It prints a line an epoch and a table of the classes, and leaves `words.png` (the embedding in two dimensions),
+`states.png` (the hidden state, word by word), `confusion.png`, `curves.png` and the weights in `runs/simple_rnn`.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ch05_sequence import entailment, rnn_pictures
+from ch05_sequence.snli import LABELS, PAD, Sentences
+from common import cli
+
+DEFAULTS = dict(epochs=14, batch_size=128, lr=2e-3, embed_dim=100, hidden_size=128, dropout=0.1, clip=1.0)
+
+
+class RNNCell(nn.Module):
+    """One step of a simple RNN: word and hidden state, side by side, through one linear layer (listing 5.5).
+
+    Args:
+        vocab_dim: adds the second half of figure 5.3, which predicts a next word; an encoder has no use for it.
+    """
+
+    def __init__(self, embed_dim, hidden_size, vocab_dim=None):
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.input2hidden = nn.Linear(embed_dim + hidden_size, hidden_size)
+        if vocab_dim is not None:
+            self.input2output = nn.Linear(embed_dim + hidden_size, vocab_dim)
+            self.softmax = nn.LogSoftmax(dim=1)
+
+    def forward(self, inputs, hidden):
+        """From words, (batch, embedding), and states, (batch, hidden), to (output, new states).
+
+        The output is None without `vocab_dim`, else the logarithms of the words' probabilities, (batch, vocabulary).
+        """
+        combined = torch.cat((inputs, hidden), 1)
+        hidden = torch.relu(self.input2hidden(combined))
+        output = self.softmax(self.input2output(combined)) if hasattr(self, "input2output") else None
+        return output, hidden
+
+    def init_hidden(self, batch_size):
+        """The states before the first word: zeros, (batch, hidden)."""
+        return self.input2hidden.weight.new_zeros(batch_size, self.hidden_size)
+
+
+class Encoder(nn.Module):
+    """Reads a sentence word by word; its last hidden state is the sentence's meaning (listing 5.8)."""
+
+    def __init__(self, embed_dim, hidden_size):
+        super().__init__()
+        self.embed_dim, self.size = embed_dim, hidden_size
+        self.rnn = RNNCell(embed_dim, hidden_size)
+
+    def forward(self, embedded, lengths):
+        """From embedded words, (batch, longest, embedding), and lengths, (batch,), to last states, (batch, hidden)."""
+        return self.states(embedded, lengths)[:, -1]
+
+    def states(self, embedded, lengths):
+        """The state after each word, (batch, longest, hidden); beyond a sentence's end, its last state."""
+        batch, longest, _ = embedded.shape
+        inside = torch.arange(longest, device=embedded.device) < lengths.to(embedded.device)[:, None]
+        ht, states = self.rnn.init_hidden(batch), []
+        for word, reads in zip(embedded.unbind(1), inside.unsqueeze(2).unbind(1)):
+            _, new = self.rnn(word, ht)
+            # A sentence that has ended keeps its state: what it was padded with must not change its meaning.
+            ht = torch.where(reads, new, ht)
+            states.append(ht)
+        return torch.stack(states, 1)
+
+
+class Merger(nn.Module):
+    """Two sentences, their difference and their product, normalised over the batch (listing 5.9)."""
+
+    def __init__(self, size, dropout=0.5):
+        super().__init__()
+        self.bn = nn.BatchNorm1d(size * 4)
+        self.dropout = nn.Dropout(p=dropout)
+
+    def forward(self, data):
+        """From (premises, hypotheses), each (batch, size), to (batch, 4 * size)."""
+        prem, hypo = data
+        return self.dropout(self.bn(torch.cat([prem, hypo, prem - hypo, prem * hypo], 1)))
+
+
+def join(premise, hypothesis):
+    """Premises and hypotheses as one batch of twice the size, so that the encoder goes through its loop only once."""
+    longest = max(premise.words.shape[1], hypothesis.words.shape[1])
+    words = [F.pad(part.words, (0, longest - part.words.shape[1]), value=PAD) for part in (premise, hypothesis)]
+    return Sentences(torch.cat(words), torch.cat((premise.lengths, hypothesis.lengths)), None)
+
+
+class RNNClassifier(nn.Module):
+    """Embedding, encoder for both sentences, merger and a head of two layers (listing 5.10).
+
+    Args:
+        encoder: any module from embedded words and lengths to (batch, encoder.size), with its `embed_dim`.
+        fc1_dim, fc2_dim: the widths of the head's layers; the second is the number of classes.
+    """
+
+    def __init__(self, vocab_dim, encoder, fc1_dim, fc2_dim=len(LABELS), dropout=0.5):
+        super().__init__()
+        self.embed = nn.Embedding(vocab_dim, encoder.embed_dim, padding_idx=PAD)
+        self.encoder = encoder
+        self.classifier = nn.Sequential(
+            Merger(encoder.size, dropout),
+            nn.Linear(4 * encoder.size, fc1_dim),
+            nn.ReLU(),
+            nn.BatchNorm1d(fc1_dim),
+            nn.Dropout(p=dropout),
+            nn.Linear(fc1_dim, fc2_dim),
+        )
+
+    def forward(self, pair):
+        """From (premise, hypothesis), two `Sentences`, to raw scores (logits), (batch, classes)."""
+        return self.classifier(self.encode(*pair))
+
+    def encode(self, premise, hypothesis):
+        """The meanings of both, each (batch, encoder.size)."""
+        both = join(premise, hypothesis)
+        return self.encoder(self.embed(both.words), both.lengths).chunk(2)
+
+
+def build(args, vocabulary):
+    """The network of listing 5.11; `entailment.train` copies the vectors, makes the loss and the optimiser."""
+    encoder = Encoder(args.embed_dim, args.hidden_size)
+    return RNNClassifier(len(vocabulary), encoder, fc1_dim=2 * args.hidden_size, dropout=args.dropout)
+
+
+@torch.inference_mode()
+def draw(args, network, dataset):
+    """Writes `words.png`, and `states.png` of the first premise of the split."""
+    rnn_pictures.save_words(network.embed.weight, dataset.vocabulary.words, args.out / "words.png")
+    (premise, _), _ = dataset.__getitems__([0])
+    premise = premise.to(args.device)
+    states = network.encoder.states(network.embed(premise.words), premise.lengths)
+    rnn_pictures.save_steps(dataset[0][0], {"hidden state": states[0]}, args.out / "states.png")
+
+
+def main():
+    flags = entailment.flags(__doc__, **DEFAULTS)
+    entailment.main(entailment.parse(flags), entailment.Program("Simple RNN", build, pictures=draw))
+
+
+if __name__ == "__main__":
+    cli.run(main)

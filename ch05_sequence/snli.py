@@ -1,0 +1,216 @@
+"""SNLI: pairs of sentences, and whether the second follows from the first (Bowman and others 2015, arXiv 1508.05326).
+
+`open_snli` gives the splits as data sets. A batch, what listing 5.1 has from a `BucketIterator`, is cut out of packed
+integer arrays; how a file becomes such arrays stands in snli_file.py.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ch05_sequence.snli_file import CACHE, LABELS, PADDING, REDUCE, SHIFT, parse, read_file, tokenize
+from common.cli import UserError
+
+__all__ = ["LABELS", "PAD", "PADDING", "REDUCE", "SHIFT", "UNKNOWN", "Pairs", "Sentences", "Vocabulary"]
+__all__ += ["open_snli", "parse", "require_parses", "tokenize"]
+
+UNKNOWN, PAD = 0, 1
+
+
+class Sentences(NamedTuple):
+    """A padded batch of sentences."""
+
+    words: Tensor  # (batch, longest) int64, filled up with PAD
+    lengths: Tensor  # (batch,) int64, words of each sentence
+    transitions: Tensor | None  # (batch, 2 * longest - 1) int64, filled up with PADDING; None where parses are missing
+
+    def to(self, device, non_blocking=False):
+        """The same batch on another device."""
+        return Sentences(*(part if part is None else part.to(device, non_blocking=non_blocking) for part in self))
+
+
+class Vocabulary:
+    """The words that a network knows, in torchtext's order: `<unk>`, `<pad>`, then the most frequent first.
+
+    Args:
+        counts: word -> how often it occurs; of words with one count the alphabetically first comes first.
+    """
+
+    def __init__(self, counts):
+        special = ["<unk>", "<pad>"]
+        self._number(special + sorted(counts.keys() - special, key=lambda word: (-counts[word], word)))
+
+    @classmethod
+    def of_words(cls, words):
+        """The vocabulary whose `words` were saved."""
+        vocabulary = cls({})
+        vocabulary._number(words)
+        return vocabulary
+
+    def _number(self, words):
+        self.words = words
+        self._numbers = {word: number for number, word in enumerate(self.words)}
+
+    def __len__(self):
+        return len(self.words)
+
+    def lookup(self, tokens):
+        """The indices of a list of words; UNKNOWN for a word that is not in the vocabulary."""
+        return [self._numbers.get(token, UNKNOWN) for token in tokens]
+
+
+class Pairs(Dataset):
+    """One split of SNLI, in memory.
+
+    Args:
+        packed: the `PackedFile` that the pairs come from.
+        path: the path of that file, for messages.
+        vocabulary: of the training split; words that it lacks become UNKNOWN.
+        rows: (pairs,) which pairs of the file belong to this split; all of them by default.
+
+    Attributes:
+        lengths: (pairs,) int64; pairs with near numbers have premises and hypotheses of like length.
+        skipped: how many pairs of the file have no gold label and are left out.
+        has_parses: whether every sentence of the file has a parse; without, batches have no transitions.
+    """
+
+    def __init__(self, packed, path, vocabulary, rows=slice(None)):
+        self.path, self.vocabulary = path, vocabulary
+        self.skipped, self.unparsed_line = packed.skipped, packed.unparsed_line
+        self.has_parses = packed.unparsed_line == 0
+        indices = np.array(vocabulary.lookup(packed.spelling), dtype=np.int32)
+        self._words = torch.from_numpy(indices[packed.words])
+        self._transitions = torch.from_numpy(packed.transitions)
+        self._starts = torch.from_numpy(starts_of(packed)[rows])
+        self._lengths = torch.from_numpy(packed.lengths[rows].astype(np.int64))
+        self._labels = torch.from_numpy(packed.labels[rows].astype(np.int64))
+        self.lengths = interleave(*self._lengths.unbind(1))
+
+    def __len__(self):
+        return len(self._labels)
+
+    def __getitem__(self, index):
+        """The example as a reader would write it: the words of premise and hypothesis, and the label's name."""
+        premise, hypothesis = (
+            [self.vocabulary.words[word] for word in self._words[start : start + length].tolist()]
+            for start, length in zip(self._starts[index].tolist(), self._lengths[index].tolist())
+        )
+        return premise, hypothesis, LABELS[self._labels[index]]
+
+    def __getitems__(self, indices):
+        """The examples as a batch, which is what a `DataLoader` asks for: ((premise, hypothesis), labels).
+
+        Returns:
+            two `Sentences`, and the places of the labels in LABELS, (batch,) int64.
+        """
+        indices = torch.as_tensor(indices)
+        premise, hypothesis = map(self._cut, self._starts[indices].unbind(1), self._lengths[indices].unbind(1))
+        return (premise, hypothesis), self._labels[indices]
+
+    def _cut(self, starts, lengths):
+        words = pad(self._words, starts, lengths, PAD)
+        # Of a sentence of n words the transitions take 2 n places, one of them spare, so they start at twice the place.
+        transitions = pad(self._transitions, 2 * starts, 2 * lengths - 1, PADDING) if self.has_parses else None
+        return Sentences(words, lengths, transitions)
+
+
+def starts_of(packed):
+    """Where each sentence of a `PackedFile` starts in its words, (pairs, 2) int64."""
+    ends = packed.lengths.ravel().cumsum(dtype=np.int64)
+    return ends.reshape(-1, 2) - packed.lengths
+
+
+def pad(packed, starts, lengths, fill):
+    """Rows of different lengths out of a packed array, (batch, longest) int64, all at once."""
+    place = torch.arange(int(lengths.max()))
+    beyond = place >= lengths[:, None]
+    rows = packed.take((starts[:, None] + place).masked_fill_(beyond, 0))
+    return rows.long().masked_fill_(beyond, fill)
+
+
+def interleave(first, second):
+    """One number of two, (pairs,) each, bit by bit in turn: who is near in it is near in both.
+
+    torchtext's sort key for SNLI does the same (`interleave_keys`). Sorted by it, less is padded than when sorted by
+    the sum or by the one and then the other.
+    """
+    return sum(((first >> bit & 1) << 2 * bit + 1) + ((second >> bit & 1) << 2 * bit) for bit in range(16))
+
+
+def require_parses(pairs):
+    """Refuses a split with sentences that have no parse.
+
+    Raises:
+        UserError: names the file and its first line without one.
+    """
+    if not pairs.has_parses:
+        raise UserError(
+            f"{pairs.path}, line {pairs.unparsed_line}: a sentence without a parse; "
+            "expected sentence1_binary_parse and sentence2_binary_parse"
+        )
+
+
+def open_snli(folder, lower=True, cache=CACHE):
+    """The splits of SNLI, a dictionary from "train", "dev" and "test" to `Pairs`.
+
+    The vocabulary is that of the training split alone.
+
+    Args:
+        folder: holds `snli_1.0_train.jsonl`, `snli_1.0_dev.jsonl` and `snli_1.0_test.jsonl`. Where there is only a
+            development file, or where `folder` is itself a file of JSON lines, four fifths of its pairs are for
+            training, and the last fifth is "dev" as well as "test"; a printed line says so.
+        lower: whether words are turned into lower case.
+        cache: the folder where the arrays of files once read are kept.
+
+    Raises:
+        UserError: a file is missing, or a line of it is not as SNLI's are.
+    """
+    folder = Path(folder)
+    files = {split: folder / f"snli_1.0_{split}.jsonl" for split in ("train", "dev", "test")}
+    alone = folder if folder.is_file() else files["dev"]
+    if alone == folder or (alone.exists() and not files["train"].exists()):
+        files = dict.fromkeys(files, alone)
+        packed = dict.fromkeys(files, read_file(alone, lower, cache))
+        rows = split_by_premise(packed["train"], alone)
+        print(
+            f"{alone} alone: {len(rows['train'])} of its pairs are to train on, {len(rows['test'])} to score; "
+            "no premise is among both"
+        )
+    else:
+        for path in files.values():
+            if not path.exists():
+                raise UserError(f"{path}: no such file; expected snli_1.0_train.jsonl, _dev and _test in {folder}")
+        packed = {split: read_file(path, lower, cache) for split, path in files.items()}
+        rows = dict.fromkeys(files, slice(None))
+    vocabulary = Vocabulary(count_words(packed["train"], rows["train"]))
+    return {split: Pairs(packed[split], path, vocabulary, rows[split]) for split, path in files.items()}
+
+
+def split_by_premise(packed, path, seed=0):
+    """Four fifths of a file's pairs to train on and one fifth to score, drawn at random; a dictionary of rows.
+
+    Pairs that share a premise stay together: a premise known from training would give a part of the answer away.
+    """
+    starts, lengths = starts_of(packed)[:, 0], packed.lengths[:, 0]
+    numbers = {}
+    premises = [packed.words[start : start + length].tobytes() for start, length in zip(starts, lengths)]
+    premises = np.array([numbers.setdefault(premise, len(numbers)) for premise in premises])
+    places = np.random.default_rng(seed).permutation(len(numbers))[premises]
+    first_scored = np.sort(places)[len(places) * 4 // 5]
+    train, scored = (places < first_scored).nonzero()[0], (places >= first_scored).nonzero()[0]
+    if not train.size:
+        raise UserError(f"{path}: {len(numbers)} premises; expected some to train on and some to score")
+    return {"train": train, "dev": scored, "test": scored}
+
+
+def count_words(packed, rows):
+    """Word -> how often it occurs in these rows of a `PackedFile`."""
+    counted = np.zeros(packed.lengths.shape, dtype=bool)
+    counted[rows] = True
+    words = packed.words if counted.all() else packed.words[np.repeat(counted.ravel(), packed.lengths.ravel())]
+    counts = np.bincount(words, minlength=len(packed.spelling))
+    return {packed.spelling[number]: int(counts[number]) for number in counts.nonzero()[0]}

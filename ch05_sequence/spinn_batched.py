@@ -1,0 +1,78 @@
+"""SPINN at speed: the function of `spinn_page.py`, with the same weights, in few large products.
+
+Why it is faster. The page takes the batch apart into rows at every step and puts it together again: most of its time
+goes into rows, not into arithmetic. Here all pointers are planned ahead (spinn_plan.py), and a node's state is written
+straight to where its parent reads it, so that the children of a whole group of nodes are one matrix. Without tracker a
+node depends on its children alone: all nodes of one height, over all trees of the batch, are one product. With it they
+depend on all moves before: the batch goes on move by move, as in the thin stack of the paper, a product for the
+sentences that reduce and one for the tracker.
+
+The backward pass is written out: it goes through the same groups from the last to the first, and what autograd would do
+group by group, the products for the gradients of the weights, is done once, over all nodes.
+"""
+
+import torch
+import torch.nn.functional as F
+
+from ch05_sequence.snli import PADDING, REDUCE, SHIFT
+from ch05_sequence.spinn_levels import Levels
+from ch05_sequence.spinn_page import SPINN, Encoding, tree_lstm
+from ch05_sequence.spinn_plan import plan
+from ch05_sequence.spinn_steps import Steps
+
+
+class BatchedSPINN(SPINN):
+    """`SPINN` of spinn_page.py in large products: the same arguments, weights, results and gradients."""
+
+    def forward(self, words, lengths, transitions=None, every_node=False) -> Encoding:
+        """As `SPINN.forward`. The computation is in the weights' own precision, whatever autocast says."""
+        words = words.to(self.reduce.left.weight.dtype)
+        lengths_here = lengths.cpu()
+        self.check(words, lengths_here, None if transitions is None else transitions.cpu())
+        if transitions is None:
+            transitions = self.parse(words, lengths)
+        forest, steps = plan(lengths_here, transitions.cpu(), words.device, tracked=self.tracker is not None)
+
+        left, right, scores = self.reduce.left, self.reduce.right, None
+        if self.tracker is None:
+            h = Levels.apply(forest, words, left.weight, left.bias, right.weight)
+        else:
+            h, seen = Steps.apply(
+                forest, steps, words, left.weight, left.bias, right.weight, self.reduce.track.weight,
+                *self.tracker.rnn.parameters(),
+            )  # fmt: skip
+            if self.predict:
+                # Once for all steps; the row of zeros behind them is for the moves that are none.
+                scores = F.pad(self.tracker.transition(seen), (0, 0, 0, 1))[steps.steps]
+        nodes = F.pad(h, (0, 0, 0, 1))[forest.nodes] if every_node else None
+        return Encoding(h[len(h) - len(words) :], transitions, scores, nodes)
+
+    @torch.no_grad()
+    def parse(self, words, lengths):
+        """The moves that the tracker chooses, the better scored one of those that are legal.
+
+        Which sentences reduce is not known ahead, so all of them compute both moves, and a GPU is never waited for.
+        """
+        batch, longest, _ = words.shape
+        sentence = torch.arange(batch, device=words.device)
+        read = torch.arange(longest + 1, device=words.device) < lengths[:, None]
+        buffer = F.pad(words, (0, 0, 0, 1)) * read[..., None]
+        stack = words.new_zeros(batch, longest + 2, words.size(2))
+        taken, top = torch.zeros_like(sentence), torch.ones_like(sentence)  # two rows of zeros below the first node
+        state, moves = None, []
+        for _ in range(2 * longest - 1):
+            word, right, left = buffer[sentence, taken], stack[sentence, top], stack[sentence, top - 1]
+            (h3, _), (h2, c2), (h1, c1) = (node.chunk(2, 1) for node in (word, right, left))
+            state = self.tracker.rnn(torch.cat((h3, h2, h1), 1), state)
+            scores = self.tracker.transition(state[0])
+            can_shift, can_reduce = taken < lengths, top > 2
+            reduces = can_reduce & (~can_shift | (scores[:, REDUCE] >= scores[:, SHIFT]))
+            shifts = can_shift & ~reduces
+            gates = self.reduce.left(h1) + self.reduce.right(h2) + self.reduce.track(state[0])
+            above = torch.cat(tree_lstm(c1, c2, gates), 1)
+            top = top + shifts.long() - reduces.long()
+            taken = taken + shifts.long()
+            made = torch.where(reduces[:, None], above, torch.where(shifts[:, None], word, stack[sentence, top]))
+            stack[sentence, top] = made
+            moves.append(torch.where(reduces, REDUCE, torch.where(shifts, SHIFT, PADDING)))
+        return torch.stack(moves, 1)

@@ -1,0 +1,131 @@
+"""SPINN's parser as pictures: buffer and stack step by step (figure 5.10), and parse trees, predicted beside gold."""
+
+import matplotlib.pyplot as plt
+import torch
+
+from ch05_sequence.snli import PADDING, REDUCE, SHIFT
+
+WORDS_OF_STEPS = 9  # a longer sentence has more steps than a page has lines
+
+
+def shift_reduce(words, moves):
+    """The states of the parser: before the first move, and after each.
+
+    Returns:
+        a list of (move's name, stack, buffer); a node on the stack is a word or a pair of nodes, its top comes last.
+    """
+    stack, buffer = [], list(words)
+    states = [("start", [], list(words))]
+    for move in moves:
+        if move == SHIFT:
+            stack.append(buffer.pop(0))
+        elif move == REDUCE:
+            right, left = stack.pop(), stack.pop()
+            stack.append((left, right))
+        else:
+            break
+        states.append(("shift" if move == SHIFT else "reduce", list(stack), list(buffer)))
+    return states
+
+
+def bracketed(node):
+    """A node as text, `((a dog) runs)`."""
+    return node if isinstance(node, str) else f"({bracketed(node[0])} {bracketed(node[1])})"
+
+
+def save_steps(words, moves, path):
+    """Draws a line a step: the move, the stack with its top at the right, and the buffer with the next word first."""
+    states = shift_reduce(words, moves)
+    stack_width = max(sum(len(bracketed(node)) + 3 for node in stack) for _, stack, _ in states)
+    buffer_width = sum(len(word) + 3 for word in words)
+    height = 0.34 * (len(states) + 2)
+    width = 0.085 * (stack_width + buffer_width + 22)
+    figure, axis = plt.subplots(figsize=(max(7, width), height))
+    axis.set(xlim=(0, stack_width + buffer_width + 22), ylim=(len(states) + 0.2, -1.6))
+    axis.axis("off")
+    edge = stack_width + 16
+    titles = (1, "move", "left"), (edge - 2, "stack, top at the right", "right"), (edge + 2, "buffer", "left")
+    for x, title, side in titles:
+        axis.text(x, -0.9, title, ha=side, va="center", weight="bold", fontsize=9)
+    axis.axvline(edge, color="0.7", linewidth=1)
+    style = dict(va="center", family="monospace", fontsize=8)
+    for line, (move, stack, buffer) in enumerate(states):
+        axis.text(1, line, f"{line:>2} {move}", va="center", fontsize=9)
+        right = edge - 2
+        for depth, node in enumerate(reversed(stack)):
+            text = bracketed(node)
+            colour = "moccasin" if move == "reduce" and depth == 0 else "lightblue"
+            axis.text(right, line, text, ha="right", bbox=dict(boxstyle="round,pad=0.25", fc=colour, ec="0.5"), **style)
+            right -= len(text) + 3
+        left = edge + 2
+        for word in buffer:
+            axis.text(left, line, word, ha="left", bbox=dict(boxstyle="round,pad=0.25", fc="white", ec="0.5"), **style)
+            left += len(word) + 3
+    axis.set_title("A shift takes the next word; a reduce makes one node (orange) of the two on top", fontsize=10)
+    figure.savefig(path, dpi=120, bbox_inches="tight")
+    plt.close(figure)
+
+
+def draw_tree(axis, words, moves, title, other=frozenset()):
+    """Draws the tree that the moves build; nodes over words that no node of `other` stands over are red."""
+    places, stack, next_word = {}, [], 0
+    for move in moves:
+        if move == SHIFT:
+            axis.text(next_word, -0.25, words[next_word], ha="center", va="top", rotation=60, fontsize=8)
+            stack.append((next_word, next_word + 1, next_word, 0))
+            next_word += 1
+        elif move == REDUCE:
+            right, left = stack.pop(), stack.pop()
+            start, end, x, y = left[0], right[1], (left[2] + right[2]) / 2, max(left[3], right[3]) + 1
+            colour = "tab:red" if other and (start, end) not in other else "tab:blue"
+            for _, _, child_x, child_y in (left, right):
+                axis.plot([child_x, x], [child_y, y], color=colour, linewidth=1.2, zorder=1)
+            axis.scatter([x], [y], s=16, color=colour, zorder=2)
+            stack.append((start, end, x, y))
+            places[start, end] = (x, y)
+    axis.set_title(title, fontsize=10)
+    axis.set(xlim=(-0.7, len(words) - 0.3), ylim=(-2.6, max((y for _, y in places.values()), default=1) + 0.5))
+    axis.axis("off")
+
+
+def spans(moves):
+    """The nodes of a tree, each as the place of its first word and that behind its last."""
+    found, stack, next_word = set(), [], 0
+    for move in moves:
+        if move == SHIFT:
+            stack.append((next_word, next_word + 1))
+            next_word += 1
+        elif move == REDUCE:
+            right, left = stack.pop(), stack.pop()
+            stack.append((left[0], right[1]))
+            found.add(stack[-1])
+    return found
+
+
+def save_parse(words, predicted, gold, path):
+    """Draws the tree as predicted beside that of the data."""
+    figure, axes = plt.subplots(1, 2, figsize=(max(8, 0.75 * len(words)), 4), layout="constrained")
+    gold_spans, found = spans(gold), spans(predicted)
+    draw_tree(axes[0], words, gold, "the parse in the data")
+    right = f"{len(found & gold_spans)} of {len(gold_spans)} nodes right"
+    draw_tree(axes[1], words, predicted, f"as the tracker parses it: {right}", gold_spans)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+@torch.inference_mode()
+def draw(args, network, dataset):
+    """Writes `steps.png` of a short sentence of a split, and with a tracker `parse.png`, of one that it got wrong."""
+    examples = range(min(len(dataset), 200))
+    sentences = [dataset[index][0] for index in examples]
+    short = min(examples, key=lambda index: abs(len(sentences[index]) - WORDS_OF_STEPS))
+    batch = dataset.__getitems__(list(examples))[0]
+    batch = (batch if hasattr(batch, "words") else batch[0]).to(args.device)
+    gold = [[move for move in moves if move != PADDING] for moves in batch.transitions.tolist()]
+    save_steps(sentences[short], gold[short], args.out / "steps.png")
+    spinn = network.encoder.spinn
+    if spinn.predict:
+        nodes = network.encoder.project(network.embed(batch.words))
+        moves = spinn(nodes, batch.lengths).transitions.tolist()
+        wrong = [index for index in examples if moves[index][: len(gold[index])] != gold[index]] or [short]
+        save_parse(sentences[wrong[0]], moves[wrong[0]], gold[wrong[0]], args.out / "parse.png")

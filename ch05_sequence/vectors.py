@@ -1,0 +1,104 @@
+"""Word vectors from a file in GloVe's format (Pennington and others 2014): on each line a word and its numbers."""
+
+import contextlib
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ch05_sequence.snli import PAD, UNKNOWN
+from ch05_sequence.snli_file import CACHE
+from common.cli import UserError
+
+
+def load_vectors(source, vocabulary, dimension, cache=CACHE):
+    """The vectors of a vocabulary's words, as the weight of its embedding; prints how many words have one.
+
+    A word without a vector gets random numbers, as widely spread as the vectors that were found; padding gets zeros.
+
+    Args:
+        source: a file in GloVe's format, or the name of Stanford's vectors, such as `glove.6B.300d`. These are
+            downloaded into the folder `cache`, nearly a gigabyte, unless they are there.
+        vocabulary: a `Vocabulary`.
+        dimension: how many numbers a word has.
+
+    Returns:
+        (words of the vocabulary, dimension) float32.
+
+    Raises:
+        UserError: no such file or name, a line with other than `dimension` numbers, or no word of the vocabulary.
+    """
+    places = {word.encode(errors="surrogatepass"): place for place, word in enumerate(vocabulary.words)}
+    weight = np.zeros((len(vocabulary), dimension), dtype=np.float32)
+    found = np.zeros(len(vocabulary), dtype=bool)
+    with _open(source, cache) as lines:
+        for where, word, line in _entries(lines, source, dimension):
+            place = places.get(word)
+            if place is None or found[place]:
+                continue
+            try:
+                weight[place] = [float(number) for number in line.rsplit(b" ", dimension)[1:]]
+            except ValueError as error:
+                raise UserError(f"{where}: {error}; expected a word and {dimension} numbers") from None
+            if not np.isfinite(weight[place]).all():
+                raise UserError(f"{where}: a number that is not finite; expected {dimension} that are")
+            found[place] = True
+    if not found.any():
+        raise UserError(f"{source}: none of the {len(vocabulary)} words of the data is in it; expected most of them")
+    spread = weight[found].std().item()
+    missing = ~found
+    missing[PAD] = False
+    weight = torch.from_numpy(weight)
+    weight[torch.from_numpy(missing)] = torch.randn(int(missing.sum()), dimension) * spread
+    unknown = [vocabulary.words[place] for place in missing.nonzero()[0] if place != UNKNOWN]
+    total = len(vocabulary) - 2  # without <unk> and <pad>
+    known = total - len(unknown)
+    examples = f", such as {' '.join(unknown[:5])}" if unknown else ""
+    print(
+        f"{source}: vectors for {known} of {total} words ({known / total:.1%}); "
+        f"{len(unknown)} start at random{examples}"
+    )
+    return weight
+
+
+def _entries(lines, source, dimension):
+    """Of each line where it stands, for messages, its word, and the line itself, as bytes."""
+    for number, line in enumerate(lines, 1):
+        line, where = line.rstrip(), f"{source}, line {number}"
+        spaces = line.count(b" ")
+        if number == 1 and spaces == 1 and dimension > 1:
+            continue  # word2vec's and fastText's files begin with their size
+        # The 840B file has words with spaces in them, but not so early.
+        if spaces < dimension or (spaces > dimension and number <= 2):
+            raise UserError(f"{where}: {spaces} numbers after the word; expected {dimension} (--embed-dim)")
+        word = line.partition(b" ")[0] if spaces == dimension else line.rsplit(b" ", dimension)[0]
+        yield where, word, line
+
+
+@contextlib.contextmanager
+def _open(source, cache):
+    """The lines of the file, or those in the archive of Stanford's vectors of that name."""
+    if Path(source).is_file():
+        with open(source, "rb") as file:
+            yield file
+        return
+    from torchtext.vocab import GloVe  # a second to import; it knows the addresses
+
+    name = re.fullmatch(r"glove\.(.+)\.\d+d", str(source))
+    if not name or name[1] not in GloVe.url:
+        raise UserError(f"{source}: no such file, nor a name such as glove.6B.300d ({', '.join(GloVe.url)})")
+    url = GloVe.url[name[1]]
+    archive = Path(cache) / url.rpartition("/")[2]
+    try:
+        if not archive.exists():
+            archive.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(url, archive)
+        with zipfile.ZipFile(archive) as files:
+            if f"{source}.txt" not in files.namelist():
+                raise UserError(f"{archive}: no {source}.txt in it, only {', '.join(files.namelist())}")
+            with files.open(f"{source}.txt") as file:
+                yield file
+    except (OSError, zipfile.BadZipFile) as error:
+        raise UserError(f"{archive}: not downloaded from {url}, or damaged ({error})") from None

@@ -1,0 +1,515 @@
+"""SNLI as read by `ch05_sequence`: words, trees, batches, the cache, vectors, and what is said of a bad line."""
+
+import argparse
+import itertools
+import json
+import random
+import shutil
+import urllib.error
+import zipfile
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.snli_data import write_snli
+from ch05_sequence import snli, snli_file, vectors
+from ch05_sequence.snli import LABELS, PAD, PADDING, REDUCE, SHIFT, UNKNOWN, Vocabulary, open_snli, parse, tokenize
+from common import training
+from common.cli import UserError
+
+REAL = Path(__file__).parents[2] / "shared" / "data" / "snli"
+
+
+def pair(label="neutral", first="( ( A dog ) runs )", second="( Cats sleep )", **fields):
+    """A line of SNLI, as a dictionary; None leaves a field out."""
+    line = {"gold_label": label, "annotator_labels": [label], "captionID": "1.jpg#0", "pairID": "1.jpg#0r1n"}
+    for number, binary in ((1, first), (2, second)):
+        line[f"sentence{number}"] = binary and " ".join(word for word in binary.split() if word not in "()")
+        line[f"sentence{number}_binary_parse"] = binary
+    return {name: value for name, value in (line | fields).items() if value is not None}
+
+
+def write(path, lines):
+    path.write_text("".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines))
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three small splits; "zebra" is in the development file alone."""
+    train = [
+        pair("entailment"),
+        pair("contradiction", second="( ( a dog ) ( is asleep ) )"),
+        pair("-", first="( left out )"),
+        pair("neutral", first="Unclear", second="( ( ( a big ) dog ) runs )"),
+    ]
+    write(tmp_path / "snli_1.0_train.jsonl", train)
+    write(tmp_path / "snli_1.0_dev.jsonl", [pair(second="( a zebra )")])
+    write(tmp_path / "snli_1.0_test.jsonl", [pair("-"), pair("entailment")])
+    return tmp_path
+
+
+def read(folder, **options):
+    return open_snli(folder, cache=folder / "cache", **options)
+
+
+# A parse and its steps
+
+
+def test_a_parse_is_words_and_steps():
+    tokens, transitions = parse("( ( A dog ) runs )")
+    assert tokens == ["A", "dog", "runs"]
+    assert transitions == [SHIFT, SHIFT, REDUCE, SHIFT, REDUCE]
+    assert parse("word") == (["word"], [SHIFT])
+    # A space that does not break is a part of its word, and brackets inside a word are letters.
+    assert parse("( 1\u00a01/2 a(b) )") == (["1\u00a01/2", "a(b)"], [SHIFT, SHIFT, REDUCE])
+
+
+def test_any_tree_comes_back_from_its_steps():
+    draw = random.Random(0)
+
+    def grow(leaves):
+        if len(leaves) == 1:
+            return leaves[0]
+        cut = draw.randrange(1, len(leaves))
+        return f"( {grow(leaves[:cut])} {grow(leaves[cut:])} )"
+
+    for length in [*range(1, 30), 200]:
+        binary = grow([f"w{number}" for number in range(length)])
+        tokens, transitions = parse(binary)
+        assert tokens == [f"w{number}" for number in range(length)] and len(transitions) == 2 * length - 1
+        words, stack = iter(tokens), []
+        for step in transitions:
+            if step == SHIFT:
+                stack.append(next(words))
+            else:
+                right, left = stack.pop(), stack.pop()
+                stack.append(f"( {left} {right} )")
+        assert stack == [binary]
+
+
+def is_tree(items):
+    """Whether items are a binary tree, by its definition: a word, or two trees in brackets."""
+    if items == ("w",):
+        return True
+    if len(items) < 4 or items[0] != "(" or items[-1] != ")":
+        return False
+    inside = items[1:-1]
+    return any(is_tree(inside[:cut]) and is_tree(inside[cut:]) for cut in range(1, len(inside)))
+
+
+def test_everything_that_is_no_tree_is_refused():
+    accepted = 0
+    for length in range(1, 9):
+        for items in itertools.product("()w", repeat=length):
+            try:
+                parse(" ".join(items))
+                was_accepted = True
+            except ValueError:
+                was_accepted = False
+            assert was_accepted == is_tree(items), items
+            accepted += was_accepted
+    assert accepted == 1 + 1 + 2  # one word, two, and the two trees of three
+
+
+@pytest.mark.parametrize(
+    "binary, complaint",
+    [
+        ("", "an empty sentence"),
+        ("( )", "an empty sentence"),
+        ("( ( A dog ) runs", "unbalanced brackets, 2 '(' and 1 ')', in '( ( A dog ) runs'"),
+        ("( A dog ) )", "unbalanced brackets, 1 '(' and 2 ')'"),
+        ("( A )", "a node that has not two children in '( A )'"),
+        ("( A big dog )", "not two children"),
+        ("( a ( b ) c )", "not two children"),
+        (") a b (", "not two children"),
+    ],
+)
+def test_what_is_wrong_with_a_parse(binary, complaint):
+    with pytest.raises(ValueError) as refused:
+        parse(binary)
+    assert complaint in str(refused.value)
+
+
+def test_plain_sentences_are_tokenised_by_spacy():
+    assert tokenize("The dog's owner doesn't run.") == ["The", "dog", "'s", "owner", "does", "n't", "run", "."]
+    assert tokenize("  two\nmen ") == ["two", "men"] and tokenize(" ") == []
+
+
+# Vocabulary, examples, batches
+
+
+def test_the_vocabulary_is_that_of_the_training_pairs(folder):
+    splits = read(folder)
+    vocabulary = splits["train"].vocabulary
+    # dog 5, a 4, runs 4 (cats, sleep once); ties alphabetical; nothing of the pair without a label.
+    counts = {"dog": 5, "a": 5, "runs": 3, "asleep": 1, "big": 1, "cats": 1, "is": 1, "sleep": 1, "unclear": 1}
+    assert vocabulary.words[:2] == ["<unk>", "<pad>"]
+    assert vocabulary.words[2:] == sorted(counts, key=lambda word: (-counts[word], word)) != sorted(counts)
+    assert vocabulary.lookup(["dog", "zebra", "left"]) == [vocabulary.words.index("dog"), UNKNOWN, UNKNOWN]
+    assert len(vocabulary) == 11
+    assert splits["dev"].vocabulary is vocabulary is splits["test"].vocabulary
+
+
+def test_examples_are_readable(folder):
+    splits = read(folder)
+    assert splits["train"][1] == (["a", "dog", "runs"], ["a", "dog", "is", "asleep"], "contradiction")
+    assert splits["train"][2] == (["unclear"], ["a", "big", "dog", "runs"], "neutral")
+    assert splits["dev"][0] == (["a", "dog", "runs"], ["a", "<unk>"], "neutral")
+    assert [len(splits[name]) for name in ("train", "dev", "test")] == [3, 1, 1]
+    assert [splits[name].skipped for name in ("train", "dev", "test")] == [1, 0, 1]
+    assert read(folder, lower=False)["train"][0][0] == ["A", "dog", "runs"]
+
+
+def test_a_batch_is_padded_words_lengths_and_steps(folder):
+    train = read(folder)["train"]
+    (premise, hypothesis), labels = train.__getitems__([2, 0, 1])
+    number = train.vocabulary.words.index
+    assert premise.words.tolist() == [
+        [number("unclear"), PAD, PAD],
+        [number("a"), number("dog"), number("runs")],
+        [number("a"), number("dog"), number("runs")],
+    ]
+    assert premise.lengths.tolist() == [1, 3, 3] and hypothesis.lengths.tolist() == [4, 2, 4]
+    assert premise.transitions.tolist() == [
+        [SHIFT, PADDING, PADDING, PADDING, PADDING],
+        [SHIFT, SHIFT, REDUCE, SHIFT, REDUCE],
+        [SHIFT, SHIFT, REDUCE, SHIFT, REDUCE],
+    ]
+    assert hypothesis.transitions[0].tolist() == [SHIFT, SHIFT, REDUCE, SHIFT, REDUCE, SHIFT, REDUCE]
+    assert [LABELS[label] for label in labels] == ["neutral", "entailment", "contradiction"]
+    assert {part.dtype for part in (*premise, *hypothesis, labels)} == {torch.int64}
+    moved = hypothesis.to("meta")
+    assert moved.words.device.type == moved.transitions.device.type == "meta" and moved.words.shape == (3, 4)
+
+
+def test_every_batch_holds_what_its_lines_say(tmp_path):
+    """Against a second way to read the file: by hand, a sentence at a time."""
+    path = tmp_path / "snli_1.0_train.jsonl"
+    write_snli(path, 300)
+    for split in ("dev", "test"):
+        shutil.copy(path, tmp_path / f"snli_1.0_{split}.jsonl")
+    train = read(tmp_path)["train"]
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines = [line for line in lines if line["gold_label"] != "-"]
+    assert train.skipped == 300 - len(lines) == 1
+    texts = [[line[f"sentence{which}"].split() for which in "12"] for line in lines]
+    counts = Counter(word for sentences in texts for words in sentences for word in words)
+    assert train.vocabulary.words == Vocabulary(counts).words
+
+    args = argparse.Namespace(batch_size=32, seed=0, workers=0, device=torch.device("cpu"))
+    indices = list(range(len(train)))
+    loader = training.loader(train, args, training=False, lengths=train.lengths)
+    seen = 0
+    for rows, ((premise, hypothesis), labels) in zip(loader.batch_sampler, loader):
+        seen += len(rows)
+        for at, row in enumerate(rows):
+            assert LABELS[labels[at]] == lines[indices[row]]["gold_label"]
+            for which, batch in (("1", premise), ("2", hypothesis)):
+                words = lines[row][f"sentence{which}"].split()
+                steps = [
+                    REDUCE if item == ")" else SHIFT
+                    for item in lines[row][f"sentence{which}_binary_parse"].split()
+                    if item != "("
+                ]
+                padding = batch.words.shape[1] - len(words)
+                assert batch.words[at].tolist() == train.vocabulary.lookup(words) + [PAD] * padding
+                assert batch.transitions[at].tolist() == steps + [PADDING] * (2 * padding)
+    assert seen == len(lines)
+
+
+def test_lengths_order_pairs_as_torchtexts_key_does():
+    from torchtext.data import interleave_keys
+
+    first, second = torch.randint(1, 80, (2, 500), generator=torch.Generator().manual_seed(0))
+    expected = [interleave_keys(*lengths) for lengths in zip(first.tolist(), second.tolist())]
+    assert snli.interleave(first, second).tolist() == expected
+
+
+# Files and folders
+
+
+def test_a_development_file_alone_is_cut_in_five(tmp_path, capsys):
+    lines = [pair(LABELS[n % 3], first=f"( premise p{n // 3} )", second=f"( word w{n} )") for n in range(300)]
+    path = write(tmp_path / "snli_1.0_dev.jsonl", lines)
+    splits = read(tmp_path)
+    assert [len(splits[name]) for name in ("train", "dev", "test")] == [240, 60, 60]
+    assert f"{path} alone: 240 of its pairs are to train on, 60 to score" in capsys.readouterr().out
+    examples = {name: [splits[name][index] for index in range(len(splits[name]))] for name in ("train", "test")}
+    premises = {name: {tuple(premise) for premise, _, _ in examples[name]} for name in examples}
+    # Words that were never trained on show as <unk>: none of the scored premises is among the others.
+    assert len(premises["train"]) == 80 and premises["test"] == {("premise", "<unk>")}
+    again = open_snli(path, cache=tmp_path / "other")
+    assert [again["train"][index] for index in range(240)] == examples["train"]
+
+
+def test_parses_are_needed_by_those_who_ask(tmp_path):
+    plain = {"gold_label": "neutral", "sentence1": "Two men run.", "sentence2": "They're fast."}
+    lines = [pair(), pair(first="( Cats sleep )"), plain]
+    path = write(tmp_path / "few.jsonl", lines * 5)
+    train = open_snli(path, cache=tmp_path)["train"]
+    assert not train.has_parses
+    (premise, _), _ = train.__getitems__([0, 1])
+    assert premise.transitions is None and premise.to("cpu").transitions is None
+    sentences = {tuple(sentence) for index in range(len(train)) for sentence in train[index][:2]}
+    possible = {("a", "dog", "runs"), ("cats", "sleep"), ("two", "men", "run", "."), ("they", "'re", "fast", ".")}
+    assert len(sentences) >= 2 and sentences <= possible
+    with pytest.raises(UserError, match=r"few\.jsonl, line 3: a sentence without a parse; expected sentence1_binary"):
+        snli.require_parses(train)
+
+
+def test_parses_are_there(folder):
+    train = read(folder)["train"]
+    assert train.has_parses
+    snli.require_parses(train)
+
+
+BAD_LINES = {
+    '{"gold_label": "neutral", "sentence1": "A': "not JSON",
+    "": "not JSON",
+    "[1, 2]": "'[1, 2]' is not a JSON object",
+    "[" * 100_000: "not JSON",
+    json.dumps(pair("perhaps")): "gold_label is '\"perhaps\"'; expected one of entailment, neutral, contradiction, -",
+    json.dumps(pair(None)): "no gold_label",
+    json.dumps(pair(["neutral"])): "gold_label is",
+    json.dumps(pair(sentence2=None, sentence2_binary_parse=None)): "no sentence2_binary_parse or sentence2",
+    json.dumps(pair(sentence1_binary_parse=7)): "'7' is sentence1_binary_parse or sentence1; expected text",
+    json.dumps(pair(second="")): "an empty sentence",
+    json.dumps(pair(second=" ")): "an empty sentence",
+    json.dumps(pair(first="( ( a dog ) runs")): "unbalanced brackets",
+    json.dumps(pair(first="( a big dog )")): "a node that has not two children",
+}
+
+
+@pytest.mark.parametrize("line, complaint", BAD_LINES.items(), ids=range(len(BAD_LINES)))
+def test_a_bad_line_is_told_with_file_and_number(folder, line, complaint):
+    path = folder / "snli_1.0_train.jsonl"
+    path.write_text(path.read_text() + line + "\n" + json.dumps(pair()) + "\n")
+    with pytest.raises(UserError) as told:
+        read(folder)
+    assert str(told.value).startswith(f"{path}, line 5: ") and complaint in str(told.value)
+    assert len(str(told.value)) < 300 and not list((folder / "cache").glob("*train*"))
+
+
+def test_bytes_that_are_no_text_are_told(folder):
+    path = folder / "snli_1.0_dev.jsonl"
+    path.write_bytes(path.read_bytes() + b'{"gold_label": "\xff"}\n')
+    with pytest.raises(UserError, match="line 2: not UTF-8"):
+        read(folder)
+
+
+def test_missing_files_are_told(folder, tmp_path):
+    with pytest.raises(UserError, match=r"snli_1\.0_train\.jsonl: no such file; expected snli_1\.0_train\.jsonl, _dev"):
+        open_snli(tmp_path / "nowhere")
+    (folder / "snli_1.0_test.jsonl").unlink()
+    with pytest.raises(UserError, match=r"snli_1\.0_test\.jsonl: no such file"):
+        read(folder)
+    write(folder / "snli_1.0_test.jsonl", [pair("-")])
+    with pytest.raises(UserError, match=r"snli_1\.0_test\.jsonl: no labelled pair in it \(1 with the label '-'\)"):
+        read(folder)
+    one_premise = write(folder / "one.jsonl", [pair(), pair()])
+    with pytest.raises(UserError, match=r"one\.jsonl: 1 premises"):
+        open_snli(one_premise, cache=folder)
+
+
+# The cache
+
+
+def arrays(packed):
+    return [part.tolist() if isinstance(part, np.ndarray) else part for part in packed]
+
+
+@pytest.fixture
+def never_twice(monkeypatch):
+    """Lets a file be read once only; then `read_file` has to have it in the cache."""
+
+    def forbid():
+        monkeypatch.setattr(snli_file, "pack_file", lambda *_: pytest.fail("the text is read again"))
+
+    return forbid
+
+
+def test_the_second_time_comes_from_the_cache(folder, never_twice):
+    cache, path = folder / "cache", folder / "snli_1.0_train.jsonl"
+    first = snli_file.read_file(path, cache=cache)
+    never_twice()
+    assert arrays(snli_file.read_file(path, cache=cache)) == arrays(first) == arrays(first)
+    # What counts is the content: neither the name nor the time of the file.
+    moved = shutil.copy(path, folder / "moved.jsonl")
+    assert arrays(snli_file.read_file(moved, cache=cache)) == arrays(first)
+
+
+def test_another_content_or_another_case_is_read_anew(folder):
+    cache, path = folder / "cache", folder / "snli_1.0_dev.jsonl"
+    before = snli_file.read_file(path, cache=cache)
+    text = path.read_text()
+    write(path, [pair(second="( a horse )")])
+    assert path.stat().st_size == len(text)
+    after = snli_file.read_file(path, cache=cache)
+    assert "zebra" in before.spelling and "horse" in after.spelling and "zebra" not in after.spelling
+    assert "A" in snli_file.read_file(path, lower=False, cache=cache).spelling
+    assert len(list(cache.iterdir())) == 3
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "foreign", "field"])
+def test_a_damaged_cache_is_made_anew(folder, damage, capsys, never_twice):
+    cache, path = folder / "cache", folder / "snli_1.0_train.jsonl"
+    expected = arrays(snli_file.read_file(path, cache=cache))
+    (stored,) = cache.iterdir()
+    content = stored.read_bytes()
+    if damage == "field":
+        with np.load(stored) as found:
+            np.savez(stored, **{name: found[name] for name in found.files if name != "labels"})
+    else:
+        middle = bytes([content[500] ^ 1])
+        broken = {
+            "cut": content[:-200],
+            "flipped": content[:500] + middle + content[501:],
+            "empty": b"",
+            "foreign": b"x",
+        }
+        stored.write_bytes(broken[damage])
+    assert arrays(snli_file.read_file(path, cache=cache)) == expected
+    assert "damaged" in capsys.readouterr().err
+    never_twice()
+    assert arrays(snli_file.read_file(path, cache=cache)) == expected
+
+
+def test_nothing_pickled_is_loaded(folder, capsys):
+    path, cache = folder / "snli_1.0_train.jsonl", folder / "cache"
+    packed = snli_file.read_file(path, cache=cache)
+    (stored,) = cache.iterdir()
+    np.savez(stored, **packed._asdict() | {"spelling": np.array([print], dtype=object)})
+    assert arrays(snli_file.read_file(path, cache=cache)) == arrays(packed)
+    assert "damaged (ValueError)" in capsys.readouterr().err
+
+
+def test_many_at_once_do_no_harm(folder):
+    path, cache = folder / "snli_1.0_train.jsonl", folder / "cache"
+    with ThreadPoolExecutor(8) as threads:
+        results = list(threads.map(lambda _: arrays(snli_file.read_file(path, cache=cache)), range(24)))
+    assert all(result == results[0] for result in results)
+    assert len(list(cache.iterdir())) == 1, "no file half written is left behind"
+
+
+def test_a_cache_that_cannot_be_written_is_said_and_done_without(folder, capsys):
+    (folder / "file").write_text("")
+    splits = open_snli(folder, cache=folder / "file" / "cache")
+    assert len(splits["train"]) == 3 and "not written" in capsys.readouterr().err
+
+
+# Word vectors
+
+
+def glove(path, vectors, head=""):
+    path.write_text(head + "".join(f"{word} {numbers}\n" for word, numbers in vectors.items()))
+    return path
+
+
+WORDS = Vocabulary({"dog": 9, "cat": 8, "new york": 7, "zebra": 6})
+
+
+def test_vectors_stand_in_the_rows_of_their_words(tmp_path, capsys):
+    many = {f"other{number}": "9 9 9" for number in range(5)}
+    file = glove(
+        tmp_path / "v.txt", {"cat": "1 2 3", **many, "dog": "-1 0.5 2e-1", "new york": "4 5 6", "cat ": "7 7 7"}
+    )
+    weight = vectors.load_vectors(file, WORDS, 3)
+    assert weight.shape == (6, 3) and weight.dtype == torch.float32
+    assert weight[2:5].tolist() == [[-1.0, 0.5, pytest.approx(0.2)], [1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
+    assert weight[PAD].tolist() == [0, 0, 0]
+    assert weight[UNKNOWN].abs().min() > 0 and weight[5].abs().min() > 0
+    printed = capsys.readouterr().out
+    assert "vectors for 3 of 4 words (75.0%); 1 start at random, such as zebra" in printed
+
+
+def test_random_vectors_are_as_spread_as_the_others(tmp_path):
+    many = Vocabulary({f"w{number}": 1 for number in range(400)})
+    draw = torch.Generator().manual_seed(0)
+    numbers = {
+        f"w{number}": " ".join(map(str, (0.4 * torch.randn(50, generator=draw)).tolist())) for number in range(200)
+    }
+    weight = vectors.load_vectors(glove(tmp_path / "v.txt", numbers), many, 50)
+    has_vector = torch.tensor([word in numbers for word in many.words])
+    assert weight[~has_vector][2:].std().item() == pytest.approx(0.4, rel=0.05)
+
+
+def test_the_first_line_of_word2vec_is_passed_over(tmp_path):
+    file = glove(tmp_path / "v.vec", {"dog": "1 2", "cat": "3 4"}, head="2 2\n")
+    assert vectors.load_vectors(file, WORDS, 2)[2:4].tolist() == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize(
+    "content, complaint",
+    [
+        ({"dog": "1 2"}, "line 1: 2 numbers after the word; expected 3 (--embed-dim)"),
+        ({"dog": "1 2 3 4"}, "line 1: 4 numbers after the word; expected 3 (--embed-dim)"),
+        ({"dog": "1 2 3", "a": "1 2 3", "cat": "1 2"}, "line 3: 2 numbers after the word"),
+        ({"dog": "1 2 x"}, "line 1: could not convert string to float: b'x'"),
+        ({"a": "1 2 3", "dog": "1 2 nan"}, "line 2: a number that is not finite"),
+        ({"horse": "1 2 3"}, "none of the 6 words"),
+        ({}, "none of the 6 words"),
+    ],
+)
+def test_a_bad_file_of_vectors_is_told(tmp_path, content, complaint):
+    file = glove(tmp_path / "v.txt", content)
+    with pytest.raises(UserError) as told:
+        vectors.load_vectors(file, WORDS, 3)
+    assert str(told.value).startswith(str(file)) and complaint in str(told.value)
+
+
+def test_stanfords_vectors_come_by_name(tmp_path, monkeypatch):
+    asked = []
+
+    def download(url, archive):
+        asked.append(url)
+        if "twitter" in url:
+            raise urllib.error.URLError("no network")
+        with zipfile.ZipFile(archive, "w") as files:
+            files.writestr("glove.6B.50d.txt", "dog" + " 0.5" * 50 + "\n")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+    for _ in range(2):
+        assert vectors.load_vectors("glove.6B.50d", WORDS, 50, cache=tmp_path)[2].tolist() == [0.5] * 50
+    assert asked == ["http://nlp.stanford.edu/data/glove.6B.zip"]
+    for name, complaint in {
+        "glove.6B.51d": "no glove.6B.51d.txt in it, only glove.6B.50d.txt",
+        "glove.twitter.27B.50d": "not downloaded from .*no network",
+        "gluve.6B.50d": "no such file, nor a name such as glove.6B.300d",
+    }.items():
+        with pytest.raises(UserError, match=complaint):
+            vectors.load_vectors(name, WORDS, 50, cache=tmp_path)
+
+
+# The real set
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real SNLI is not here")
+def test_the_real_development_file(tmp_path, capsys):
+    splits = open_snli(REAL / "snli_1.0", cache=tmp_path)
+    train, test = splits["train"], splits["test"]
+    assert train.has_parses and train.skipped == 16
+    assert len(train) + len(test) == 1289 - 16 and 0.79 < len(train) / (1289 - 16) < 0.81
+    assert "no premise is among both" in capsys.readouterr().out
+    first = train[0]
+    assert all(isinstance(word, str) and word for sentence in first[:2] for word in sentence) and first[2] in LABELS
+    (premise, _), _ = train.__getitems__(range(len(train)))
+    shifts, reduces = ((premise.transitions == step).sum(1) for step in (SHIFT, REDUCE))
+    assert torch.equal(shifts, premise.lengths) and torch.equal(reduces, premise.lengths - 1)
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real SNLI is not here")
+def test_the_real_file_without_parses(tmp_path):
+    some = tmp_path / "noparse.jsonl"
+    with (REAL / "snli_noparse_dev.jsonl").open() as lines:
+        some.write_text("".join(itertools.islice(lines, 1000)))
+    train = open_snli(some, cache=tmp_path)["train"]
+    assert not train.has_parses and train.skipped == 0
+    with pytest.raises(UserError, match=r"noparse\.jsonl, line 1: a sentence without a parse"):
+        snli.require_parses(train)
