@@ -20,7 +20,7 @@ from ch05_sequence import entailment, rnn_pictures
 from ch05_sequence.simple_rnn import RNNClassifier, join
 from common import cli
 
-DEFAULTS = dict(epochs=10, batch_size=128, lr=4e-3, embed_dim=100, hidden_size=128, dropout=0.1, clip=1.0)
+DEFAULTS = dict(epochs=14, batch_size=128, lr=4e-3, embed_dim=100, hidden_size=100, dropout=0.1, clip=1.0)
 
 CELLS = {"lstm": nn.LSTMCell, "gru": nn.GRUCell}
 LAYERS = {"lstm": nn.LSTM, "gru": nn.GRU}

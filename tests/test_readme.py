@@ -13,8 +13,8 @@ ROWS = [
     for line in README.splitlines()
     if re.match(r"\| (\d\.\d+|figure|figures|table) ?", line)
 ]
-# How many listings each chapter has; chapters join the list when they are here.
-LISTINGS = {1: 13, 2: 29, 3: 30, 4: 17}
+# How many listings each chapter has.
+LISTINGS = {1: 13, 2: 29, 3: 30, 4: 17, 5: 17}
 
 
 def test_every_listing_of_the_chapters_here_has_a_row():
