@@ -12,22 +12,22 @@ from common.pictures import save_confusion
 
 
 @torch.inference_mode()
-def probabilities(network, images):
+def probabilities(network, images, whitening=None):
     """The probability of each class: uint8 pictures, (batch, 3, 32, 32), to float32, (batch, 10), on the CPU."""
     network.eval()
     device = next(network.parameters()).device
-    chunks = [prepare(chunk.to(device), None)[0] for chunk in images.split(1000)]
+    chunks = [prepare(chunk.to(device), None, whitening=whitening)[0] for chunk in images.split(1000)]
     return torch.cat([network(chunk).softmax(1).cpu() for chunk in chunks])
 
 
-def save_pictures(network, dataset, confusion, out):
+def save_pictures(network, dataset, confusion, out, whitening=None):
     """Draws `filters.png`, `feature_maps.png`, `confusion.png` and `mistakes.png` into the folder `out`."""
     save_filters(network, out / "filters.png")
-    scores = probabilities(network, dataset.images)
+    scores = probabilities(network, dataset.images, whitening)
     labels = dataset.labels.cpu()
     # The picture of which the network is surest shows best what its layers look for.
     surest = torch.where(scores.argmax(1) == labels, scores.amax(1), 0).argmax().item()
-    save_feature_maps(network, dataset.images[surest], CLASSES[labels[surest]], out / "feature_maps.png")
+    save_feature_maps(network, dataset.images[surest], CLASSES[labels[surest]], out / "feature_maps.png", whitening)
     save_confusion(confusion, CLASSES, out / "confusion.png")
     save_mistakes(dataset.images.cpu(), labels, scores, out / "mistakes.png")
 
@@ -46,10 +46,10 @@ def save_filters(network, path):
 
 
 @torch.inference_mode()
-def feature_maps(network, image):
+def feature_maps(network, image, whitening=None):
     """What each stage makes of one picture: names to float32 tensors, (channels, height, width), on the CPU."""
     device = next(network.parameters()).device
-    x, _ = prepare(image[None].to(device), None)
+    x, _ = prepare(image[None].to(device), None, whitening=whitening)
     stages = {}
     stages["conv1 and ReLU"] = x = F.relu(network.conv1(x))
     stages["pool"] = x = network.pool(x)
@@ -58,9 +58,9 @@ def feature_maps(network, image):
     return {name: maps[0].cpu() for name, maps in stages.items()}
 
 
-def save_feature_maps(network, image, name, path):
+def save_feature_maps(network, image, name, path, whitening=None):
     """Draws a picture and the feature maps of each stage, a row a stage (figure 4.1 in spirit)."""
-    stages = feature_maps(network, image)
+    stages = feature_maps(network, image, whitening)
     figure = plt.figure(figsize=(10, 7.5), layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=[1, 3])
     axis = left.subplots()
@@ -93,7 +93,7 @@ def save_mistakes(images, labels, scores, path, count=12):
     plt.close(figure)
 
 
-def predict_photos(network, paths, out, device):
+def predict_photos(network, paths, out, device, whitening=None):
     """Writes for each photo `<name>_classes.png`: the photo, what is left of it at 32x32, and ten bars."""
     out.mkdir(parents=True, exist_ok=True)
     written = set()
@@ -101,7 +101,7 @@ def predict_photos(network, paths, out, device):
         photo = open_photo(path)
         small = photo if photo.size == (SIDE, SIDE) else shrink(photo)
         image = torch.from_numpy(np.array(small)).permute(2, 0, 1)[None].to(device)
-        chances = probabilities(network, image)[0]
+        chances = probabilities(network, image, whitening)[0]
 
         name = path.stem if path.stem not in written else f"{path.stem}_{len(written)}"
         written.add(name)

@@ -18,6 +18,7 @@ from torchvision.datasets import CIFAR10
 from ch04_vision import simple_cnn
 from ch04_vision.cifar import CLASSES, Cifar, RandomShiftFlip, prepare
 from ch04_vision.simple_cnn_pictures import feature_maps, probabilities
+from ch04_vision.whitening import Whitening
 from common import cli
 from common.cli import UserError
 from data.tiny_objects import make_tiny_objects
@@ -269,6 +270,41 @@ def test_feature_maps_are_the_networks_own(trained):
     with torch.inference_mode():
         rest = net.fc3(torch.relu(net.fc2(torch.relu(net.fc1(handed_on)))))
         torch.testing.assert_close(rest, net(inputs))
+
+
+def test_whitened_pixels_are_uncorrelated_and_the_picture_changes_least():
+    torch.manual_seed(0)
+    # Neighbours that repeat each other, as in photos: sums of few patterns, and a little noise.
+    pictures = (torch.randn(4000, 40) @ torch.randn(40, 3072) / 6 + 0.3 * torch.randn(4000, 3072)).view(-1, 3, 32, 32)
+    whitening = Whitening.fit(pictures, floor=0.01)
+    torch.testing.assert_close(whitening.matrix, whitening.matrix.t(), atol=1e-4, rtol=1e-4)
+    flat = (pictures - pictures.mean(0)).flatten(1).double()
+    white = whitening(pictures).flatten(1).double()
+    variances, directions = torch.linalg.eigh(flat.t() @ flat / len(flat))
+    # In each direction variance v becomes v / (v + floor), and no two directions vary together.
+    expected = torch.diag(variances / (variances + 0.01))
+    torch.testing.assert_close(
+        directions.t() @ (white.t() @ white / len(white)) @ directions, expected, atol=2e-3, rtol=0
+    )
+
+
+def test_a_network_of_whitened_pictures_keeps_its_whitening(sample, tmp_path, monkeypatch, capsys):
+    flags = ["--data", sample, "--recipe", "sample", "--epochs", 3, "--batch-size", 30, "--device", "cpu"]
+    run(monkeypatch, *flags, "--whiten", 0.03, "--out", tmp_path)
+    accuracy = json.loads((tmp_path / "summary.json").read_text())["accuracy"]
+    run(monkeypatch, "--data", sample, "--evaluate", "test", "--device", "cpu", "--out", tmp_path)
+    assert f"accuracy {accuracy:.4f} over the 100 pictures of test" in capsys.readouterr().out
+    test, whitening = Cifar(sample, "test"), Whitening.load(tmp_path / "whitening.pt")
+    net = simple_cnn.SimpleCNNModel("builtin")
+    simple_cnn.training.load_weights(net, tmp_path / "best.pt")
+    right = [(probabilities(net, test.images, by).argmax(1) == test.labels).double().mean() for by in (whitening, None)]
+    assert right[0] == pytest.approx(accuracy, abs=0.011) and right[1] < right[0] - 0.02, "it needs its whitening"
+    run(monkeypatch, *flags, "--out", tmp_path)
+    assert not (tmp_path / "whitening.pt").exists(), "the next run in this folder has none"
+    (tmp_path / "whitening.pt").write_bytes(b"no checkpoint")
+    assert "whitening.pt: not a whole checkpoint" in fails(
+        monkeypatch, capsys, "--data", sample, "--evaluate", "test", "--out", tmp_path
+    )
 
 
 def test_predict_tells_what_it_did_with_a_photo(trained, tmp_path, monkeypatch, capsys):
