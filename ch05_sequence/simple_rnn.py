@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ch05_sequence import entailment, rnn_pictures
-from ch05_sequence.snli import LABELS, PAD, Sentences
+from ch05_sequence.snli import LABELS, PAD, PADDING, Sentences
 from common import cli
 
 DEFAULTS = dict(epochs=14, batch_size=128, lr=2e-3, embed_dim=100, hidden_size=128, dropout=0.1, clip=1.0)
@@ -90,10 +90,16 @@ class Merger(nn.Module):
 
 
 def join(premise, hypothesis):
-    """Premises and hypotheses as one batch of twice the size, so that the encoder goes through its loop only once."""
-    longest = max(premise.words.shape[1], hypothesis.words.shape[1])
-    words = [F.pad(part.words, (0, longest - part.words.shape[1]), value=PAD) for part in (premise, hypothesis)]
-    return Sentences(torch.cat(words), torch.cat((premise.lengths, hypothesis.lengths)), None)
+    """Premises and then as many hypotheses as one `Sentences`, so that the encoder goes through its loop only once."""
+    both = (premise, hypothesis)
+    missing = [max(part.words.shape[1] for part in both) - part.words.shape[1] for part in both]
+    words = [F.pad(part.words, (0, less), value=PAD) for part, less in zip(both, missing)]
+    transitions = None
+    if all(part.transitions is not None for part in both):
+        # A word more is two moves more.
+        moves = [F.pad(part.transitions, (0, 2 * less), value=PADDING) for part, less in zip(both, missing)]
+        transitions = torch.cat(moves)
+    return Sentences(torch.cat(words), torch.cat((premise.lengths, hypothesis.lengths)), transitions)
 
 
 class RNNClassifier(nn.Module):

@@ -19,8 +19,8 @@ from ignite.metrics import Loss
 from torch import nn
 
 from ch05_sequence import entailment, sentiment, spinn_pictures
-from ch05_sequence.simple_rnn import RNNClassifier
-from ch05_sequence.snli import PAD, PADDING, Sentences, parse, require_parses
+from ch05_sequence.simple_rnn import RNNClassifier, join
+from ch05_sequence.snli import PAD, PADDING, parse, require_parses
 from ch05_sequence.spinn_batched import BatchedSPINN
 from ch05_sequence.spinn_page import SPINN
 from common import cli
@@ -131,18 +131,6 @@ def move_metrics(args):
     return {"transition_accuracy": Loss(share_right, device=args.device, **counts)}
 
 
-def join(premise, hypothesis):
-    """Premises and hypotheses as one `Sentences` of twice as many: the trees of both are computed together."""
-    longest = max(premise.words.size(1), hypothesis.words.size(1))
-    both = (premise, hypothesis)
-    words = [F.pad(part.words, (0, longest - part.words.size(1)), value=PAD) for part in both]
-    transitions = None
-    if premise.transitions is not None:
-        steps = [F.pad(part.transitions, (0, 2 * (longest - part.words.size(1))), value=PADDING) for part in both]
-        transitions = torch.cat(steps)
-    return Sentences(torch.cat(words), torch.cat((premise.lengths, hypothesis.lengths)), transitions)
-
-
 def prepare_pairs(batch, device, non_blocking=False):
     """ignite's `prepare_batch`: all sentences of a batch of pairs, and the target (labels, {"transitions"})."""
     (premise, hypothesis), labels = batch
@@ -206,9 +194,6 @@ def build_encoder(args):
     """The encoder that the flags describe; a tracker always learns to predict."""
     tracker_dim = args.tracker_dim or None
     spinn = IMPLEMENTATIONS[args.implementation](args.hidden_size, tracker_dim, predict=tracker_dim is not None)
-    if args.compile:
-        # Plans of pointers are integers on the CPU: nothing to compile, and a graph of its own for every batch.
-        spinn.forward = torch.compiler.disable(spinn.forward)
     return TreeEncoder(args.embed_dim, spinn, args.transitions)
 
 
