@@ -253,7 +253,7 @@ def read_flags(argv=None):
     data = flags.parse_known_args(argv)[0].data
     is_sentiment = data != "sample" and sentiment.folder_of(data) is not None
     flags.set_defaults(sentiment=is_sentiment, **RECIPES["sentiment" if is_sentiment else "pairs"])
-    args = entailment.parse(flags, ("tracker_dim", "sentiment"), argv)
+    args = entailment.parse(flags, ("tracker_dim", "transitions", "sentiment"), argv)
     if args.transitions == "predicted" and not args.tracker_dim:
         flags.error("--transitions predicted needs a tracker: give --tracker-dim, or --transitions gold")
     return args

@@ -28,19 +28,38 @@ def compose(sigmoids, a, i, f1, f2, o, c1, c2, tanh_c):
     return o * tanh_c, c
 
 
-def compose_backward(dh, dc, parts, gradients):
-    """The backward pass of `compose`: from the gradients of h and c to those of `parts`, but the last, in place."""
-    sigmoids, a, i, f1, f2, o, c1, c2, tanh_c = parts
-    dsigmoids, da, di, df1, df2, do, dc1, dc2 = gradients
-    dc += torch.ops.aten.tanh_backward(dh * o, tanh_c)
-    torch.mul(dh, tanh_c, out=do)
-    torch.mul(dc, a, out=di)
-    torch.mul(dc, c1, out=df1)
-    torch.mul(dc, c2, out=df2)
-    torch.mul(dc, f1, out=dc1)
-    torch.mul(dc, f2, out=dc2)
-    torch.ops.aten.sigmoid_backward.grad_input(dsigmoids, sigmoids, grad_input=dsigmoids)
-    torch.ops.aten.tanh_backward.grad_input(dc.mul_(i), a, grad_input=da)
+def factors_of(slopes, partners, tanh_c, o):
+    """What the gradients of a cell's h and c are multiplied with on their way back, for all cells at once.
+
+    A gate before its sigmoid or tanh counts by the slope of that function and by what the gate is multiplied with. All
+    of it is known from the forward pass, so that few small operations are left for each group of nodes.
+
+    Args:
+        slopes: those of the gates, o the last one, (cells, gates * size); written over.
+        partners: what each gate is multiplied with, of the same shape.
+
+    Returns:
+        those for the gates, (cells, gates, size); that from h to c, (cells, size).
+    """
+    return slopes.mul_(partners).unflatten(1, (-1, o.size(1))), o * (1 - tanh_c.square())
+
+
+def cell_backward(dh, dc, dgates, through_h):
+    """The backward pass of a cell with the factors of `factors_of`: makes of `dgates` the gates' gradients, in place.
+
+    Args:
+        dh, dc: the gradients of h and c, (rows, size); `dc` has that which comes through h added, in place.
+    """
+    dc.addcmul_(dh, through_h)
+    dgates[:, :-1].mul_(dc[:, None])
+    dgates[:, -1].mul_(dh)
+
+
+def tree_factors(gates, cells, tanh_c):
+    """`factors_of` the nodes' gates a, i, f1, f2, o, as `compose` has left them."""
+    (a, i, _, _, o), sigmoids = gates.chunk(5, 1), gates[:, tanh_c.size(1) :]
+    slopes = torch.cat((1 - a.square(), sigmoids - sigmoids.square()), 1)
+    return factors_of(slopes, torch.cat((i, a, cells.flatten(1), tanh_c), 1), tanh_c, o)
 
 
 def take_words(words, places, slots, count):
@@ -88,14 +107,16 @@ class Levels(Function):
     def backward(ctx, grad):
         h, c, gates, tanh_c, weight = ctx.saved_tensors
         plan, inner = ctx.plan, len(tanh_c)
-        dh, dc, dgates = grad.clone(), torch.zeros_like(c), torch.empty_like(gates)
+        dh, dc = grad.clone(), torch.zeros_like(c)
         children, cells = children_of(h, c, inner)
         dchildren, dcells = children_of(dh, dc, inner)
-        groups = by_group(plan.sizes, plan.slots, dchildren, dgates)
-        before = by_group(plan.sizes, *cell_parts(gates, cells, tanh_c))
-        after = by_group(plan.sizes, *cell_parts(dgates, dcells, tanh_c)[:-1])
-        for (slots, dboth, dlstm_in), parts, gradients in zip(groups[::-1], before[::-1], after[::-1]):
-            compose_backward(dh.index_select(0, slots), dc.index_select(0, slots), parts, gradients)
+        dparts, through_h = tree_factors(gates, cells, tanh_c)
+        dgates, forgets = dparts.flatten(1), gates.view_as(dparts)[:, 2:4]
+        groups = by_group(plan.sizes, plan.slots, dparts, through_h, forgets, dcells, dgates, dchildren)
+        for slots, dpart, through, forget, dcell, dlstm_in, dboth in groups[::-1]:
+            node_dc = dc.index_select(0, slots)
+            cell_backward(dh.index_select(0, slots), node_dc, dpart, through)
+            torch.mul(forget, node_dc[:, None], out=dcell)
             dboth.addmm_(dlstm_in, weight)
         dwords = give_words(dh[plan.word_slots], dc[plan.word_slots], plan.words, ctx.shape)
         dleft, dright = (dgates.t() @ children).chunk(2, 1)

@@ -7,12 +7,14 @@ from torch.autograd.function import once_differentiable
 
 from ch05_sequence.spinn_levels import (
     by_group,
+    cell_backward,
     cell_parts,
     children_of,
     compose,
-    compose_backward,
+    factors_of,
     give_words,
     take_words,
+    tree_factors,
 )
 
 
@@ -31,18 +33,11 @@ def lstm_cell(c, h_out, c_out, sigmoids, i, f, g, o, tanh_c):
     torch.mul(o, tanh_c, out=h_out)
 
 
-def lstm_cell_backward(dh, dc, c, parts, gradients):
-    """The backward pass of `lstm_cell`: writes the gates' `gradients`; returns the gradient of the old c."""
-    _, i, f, g, o, tanh_c = parts
-    dsigmoids, di, df, dg, do = gradients
-    sigmoid_backward, tanh_backward = torch.ops.aten.sigmoid_backward, torch.ops.aten.tanh_backward
-    dc = dc + tanh_backward(dh * o, tanh_c)
-    torch.mul(dc, g, out=di)
-    torch.mul(dc, c, out=df)
-    sigmoid_backward.grad_input(dsigmoids, parts[0], grad_input=dsigmoids)
-    sigmoid_backward.grad_input(dh * tanh_c, o, grad_input=do)
-    tanh_backward.grad_input(dc * i, g, grad_input=dg)
-    return dc * f
+def lstm_factors(gates, c, tanh_c):
+    """`factors_of` the gates i, f, g, o, as `lstm_cell` has left them; `c` are the old ones."""
+    i, f, g, o = gates.chunk(4, 1)
+    slopes = torch.cat((i - i.square(), f - f.square(), 1 - g.square(), o - o.square()), 1)
+    return factors_of(slopes, torch.cat((g, c, i, tanh_c), 1), tanh_c, o)
 
 
 def bag_sums(rows, readers, starts):
@@ -112,35 +107,38 @@ class Steps(Function):
         count, inner = len(forest.words), len(tanh_c)
         children, cells = children_of(h, c, inner)
 
-        dh, dc, dgates = grad.clone(), torch.zeros_like(c), torch.empty_like(gates)
+        dh, dc = grad.clone(), torch.zeros_like(c)
         dchildren, dcells = children_of(dh, dc, inner)
+        dparts, through_h = tree_factors(gates, cells, tanh_c)
+        dgates, forgets = dparts.flatten(1), gates.view_as(dparts)[:, 2:4]
         dseen, dmemory = F.pad(grad_seen, (0, 0, batch, 0)), torch.zeros_like(memory)
-        dtracker = torch.empty_like(tracker_gates)
+        dtracker_parts, through_seen = lstm_factors(tracker_gates, memory[steps.previous], tanh_memory)
+        dtracker, keeps = dtracker_parts.flatten(1), tracker_gates.chunk(4, 1)[1]
         dviews = h.new_empty(inner, 8 * seen_size)
         stacked = places[4 * seen_size :]
         # A view's gradient is the sum over the steps that looked at it.
         word_readers, *readers = steps.readers.split(steps.reader_sizes)
         word_starts, starts = steps.reader_starts.split([3 * count, 2 * inner])
 
-        states = by_group([batch, *steps.sizes], dseen, dmemory, memory)
-        tracked = by_group(steps.sizes, dtracker, *lstm_parts(tracker_gates, tanh_memory))
-        dtracked = by_group(steps.sizes, *lstm_parts(dtracker, tanh_memory)[:-1])
-        groups = by_group(forest.sizes, forest.slots, starts.view(inner, 2), dviews, steps.reducing, dchildren, dgates)
-        before = by_group(forest.sizes, *cell_parts(gates, cells, tanh_c))
-        after = by_group(forest.sizes, *cell_parts(dgates, dcells, tanh_c)[:-1])
+        states = by_group([batch, *steps.sizes], dseen, dmemory)
+        tracked = by_group(steps.sizes, dtracker_parts, through_seen, keeps, dtracker)
+        groups = by_group(
+            forest.sizes, forest.slots, starts.view(inner, 2), dviews, steps.reducing, dchildren, dgates,
+            dparts, through_h, forgets, dcells,
+        )  # fmt: skip
         for step in reversed(range(len(groups))):
-            slots, start, dview, reducing, dboth, dtree_lstm_in = groups[step]
-            old_dh, old_dc, old_c = states[step]
-            new_dh, new_dc, _ = states[step + 1]
-            dlstm_in, *lstm = tracked[step]
+            slots, start, dview, reducing, dboth, dtree_lstm_in, dpart, through, forget, dcell = groups[step]
+            (old_dh, old_dc), (new_dh, new_dc), (*cell, keep, dlstm_in) = *states[step : step + 2], tracked[step]
             if len(slots):
                 dview.copy_(bag_sums(dtracker, readers[step], start.flatten()).view_as(dview))
-                node_dh = dh.index_select(0, slots).addmm_(dview, stacked)
-                compose_backward(node_dh, dc.index_select(0, slots), before[step], after[step])
+                node_dh, node_dc = dh.index_select(0, slots).addmm_(dview, stacked), dc.index_select(0, slots)
+                cell_backward(node_dh, node_dc, dpart, through)
+                torch.mul(forget, node_dc[:, None], out=dcell)
                 dboth.addmm_(dtree_lstm_in, weight)
                 new_dh.index_add_(0, reducing, dtree_lstm_in @ track)
             going_on = len(dlstm_in)
-            old_dc[:going_on] = lstm_cell_backward(new_dh, new_dc, old_c[:going_on], lstm, dtracked[step])
+            cell_backward(new_dh, new_dc, *cell)
+            torch.mul(new_dc, keep, out=old_dc[:going_on])
             old_dh[:going_on].addmm_(dlstm_in, w_hh)
 
         dword_views = bag_sums(dtracker, word_readers, word_starts).view(count, 12 * seen_size)

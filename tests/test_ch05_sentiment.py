@@ -112,14 +112,14 @@ def test_a_batch_is_padded(treebank):
 
 @pytest.mark.parametrize("moves", [["--transitions", "gold", "--tracker-dim", "0"], ["--tracker-dim", "8"]])
 def test_program_learns_sentiment(treebank, tmp_path, moves, capsys):
-    flags = ["--data", str(treebank.parent), "--out", str(tmp_path), "--device", "cpu", *moves]
-    flags += ["--embed-dim", "12", "--hidden-size", "12", "--batch-size", "20", "--dropout", "0", "--lr", "0.02"]
-    spinn.main([*flags, "--epochs", "25"])
+    flags = ["--data", str(treebank.parent), "--out", str(tmp_path), "--device", "cpu"]
+    network = ["--embed-dim", "12", "--hidden-size", "12", *moves]
+    spinn.main([*flags, *network, "--batch-size", "20", "--dropout", "0", "--lr", "0.02", "--epochs", "25"])
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["accuracy"] > 0.95
     text = "( ( the film1 ) ( is ( not good ) ) )" if "gold" in moves else "the film1 is not good"
     capsys.readouterr()
-    spinn.main([*flags, "--predict", text])
+    spinn.main([*flags, "--predict", text])  # what the network is like, the run has kept
     name, chances = capsys.readouterr().out.splitlines()
     assert name == text
     assert float(chances.split()[1].rstrip(",")) > 0.5 and chances.split()[0] == "negative"
