@@ -28,20 +28,27 @@ def compose(sigmoids, a, i, f1, f2, o, c1, c2, tanh_c):
     return o * tanh_c, c
 
 
-def factors_of(slopes, partners, tanh_c, o):
+def factors_of(gates, tanh_gate, partners, tanh_c):
     """What the gradients of a cell's h and c are multiplied with on their way back, for all cells at once.
 
     A gate before its sigmoid or tanh counts by the slope of that function and by what the gate is multiplied with. All
     of it is known from the forward pass, so that few small operations are left for each group of nodes.
 
     Args:
-        slopes: those of the gates, o the last one, (cells, gates * size); written over.
-        partners: what each gate is multiplied with, of the same shape.
+        gates: after their sigmoid or tanh, o the last one, (cells, gates * size).
+        tanh_gate: which of them went through tanh.
+        partners: what each gate is multiplied with, each (cells, size).
 
     Returns:
         those for the gates, (cells, gates, size); that from h to c, (cells, size).
     """
-    return slopes.mul_(partners).unflatten(1, (-1, o.size(1))), o * (1 - tanh_c.square())
+    factors = torch.addcmul(gates, gates, gates, value=-1)  # s - s * s, the slope of a sigmoid
+    values, parts = gates.chunk(len(partners), 1), factors.chunk(len(partners), 1)
+    parts[tanh_gate].copy_(1 - values[tanh_gate].square())
+    for part, partner in zip(parts, partners, strict=True):
+        part.mul_(partner)
+    o = values[-1]
+    return factors.unflatten(1, (len(partners), -1)), torch.addcmul(o, o * tanh_c, tanh_c, value=-1)
 
 
 def cell_backward(dh, dc, dgates, through_h):
@@ -57,9 +64,8 @@ def cell_backward(dh, dc, dgates, through_h):
 
 def tree_factors(gates, cells, tanh_c):
     """`factors_of` the nodes' gates a, i, f1, f2, o, as `compose` has left them."""
-    (a, i, _, _, o), sigmoids = gates.chunk(5, 1), gates[:, tanh_c.size(1) :]
-    slopes = torch.cat((1 - a.square(), sigmoids - sigmoids.square()), 1)
-    return factors_of(slopes, torch.cat((i, a, cells.flatten(1), tanh_c), 1), tanh_c, o)
+    a, i, *_ = gates.chunk(5, 1)
+    return factors_of(gates, 0, (i, a, *cells.unbind(1), tanh_c), tanh_c)
 
 
 def take_words(words, places, slots, count):

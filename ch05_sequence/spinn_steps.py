@@ -35,9 +35,8 @@ def lstm_cell(c, h_out, c_out, sigmoids, i, f, g, o, tanh_c):
 
 def lstm_factors(gates, c, tanh_c):
     """`factors_of` the gates i, f, g, o, as `lstm_cell` has left them; `c` are the old ones."""
-    i, f, g, o = gates.chunk(4, 1)
-    slopes = torch.cat((i - i.square(), f - f.square(), 1 - g.square(), o - o.square()), 1)
-    return factors_of(slopes, torch.cat((g, c, i, tanh_c), 1), tanh_c, o)
+    i, _, g, _ = gates.chunk(4, 1)
+    return factors_of(gates, 2, (g, c, i, tanh_c), tanh_c)
 
 
 def bag_sums(rows, readers, starts):
