@@ -35,7 +35,7 @@ SAMPLE = Path(__file__).parents[1] / "data" / "samples" / "tiny_objects"
 RECIPES = {
     "page": {"epochs": 2, "batch_size": 100, "lr": 0.001},
     "sample": {"epochs": 30, "batch_size": 64, "lr": 0.05, "average": 0.02},
-    "real": {"epochs": 130, "batch_size": 128, "lr": 0.05, "average": 0.002, "whiten": 0.03},
+    "real": {"epochs": 130, "batch_size": 128, "lr": 0.05, "average": 0.002, "whiten": 1.0},
 }
 
 
