@@ -127,7 +127,8 @@ class Steps(Function):
         )  # fmt: skip
         for step in reversed(range(len(groups))):
             slots, start, dview, reducing, dboth, dtree_lstm_in, dpart, through, forget, dcell = groups[step]
-            (old_dh, old_dc), (new_dh, new_dc), (*cell, keep, dlstm_in) = *states[step : step + 2], tracked[step]
+            (old_dh, old_dc), (new_dh, new_dc) = states[step : step + 2]
+            *factors, keep, dlstm_in = tracked[step]
             if len(slots):
                 dview.copy_(bag_sums(dtracker, readers[step], start.flatten()).view_as(dview))
                 node_dh, node_dc = dh.index_select(0, slots).addmm_(dview, stacked), dc.index_select(0, slots)
@@ -136,7 +137,7 @@ class Steps(Function):
                 dboth.addmm_(dtree_lstm_in, weight)
                 new_dh.index_add_(0, reducing, dtree_lstm_in @ track)
             going_on = len(dlstm_in)
-            cell_backward(new_dh, new_dc, *cell)
+            cell_backward(new_dh, new_dc, *factors)
             torch.mul(new_dc, keep, out=old_dc[:going_on])
             old_dh[:going_on].addmm_(dlstm_in, w_hh)
 
