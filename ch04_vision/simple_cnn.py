@@ -2,7 +2,7 @@
 
     python ch04_vision/simple_cnn.py                            the embedded pictures, under a minute on two cores
     python ch04_vision/simple_cnn.py --layers loops --epochs 2  the same through the page's loops
-    python ch04_vision/simple_cnn.py --data CIFAR10             the real set, whitened, a quarter of an hour
+    python ch04_vision/simple_cnn.py --data CIFAR10             the real set, whitened, ten minutes or so
     python ch04_vision/simple_cnn.py --predict holiday.jpg      what the trained network takes a photo for
 
 It prints a line an epoch and a table of the classes, and leaves `filters.png`, `feature_maps.png`, `confusion.png`,
@@ -35,7 +35,7 @@ SAMPLE = Path(__file__).parents[1] / "data" / "samples" / "tiny_objects"
 RECIPES = {
     "page": {"epochs": 2, "batch_size": 100, "lr": 0.001},
     "sample": {"epochs": 30, "batch_size": 64, "lr": 0.05, "average": 0.02},
-    "real": {"epochs": 130, "batch_size": 128, "lr": 0.05, "average": 0.002, "whiten": 1.0},
+    "real": {"epochs": 130, "batch_size": 128, "lr": 0.05, "average": 0.002, "whiten": 1.0, "shift": 3},
 }
 
 
