@@ -126,9 +126,10 @@ class Mirrored(nn.Module):
 
 def save_whitening(whitening, out):
     """Leaves the whitening beside the weights that will need it, and none of an earlier run."""
-    (out / WHITENING).unlink(missing_ok=True)
     if whitening:
         whitening.save(out / WHITENING)
+    else:
+        (out / WHITENING).unlink(missing_ok=True)
 
 
 def table(confusion):
@@ -235,7 +236,7 @@ def read_flags(argv=None):
     flags.add_argument(
         "--shift", type=cli.count, default=2, metavar="PIXELS", help="of pictures (default: %(default)s)"
     )
-    flags.add_argument("--whiten", type=cli.positive_float, metavar="FLOOR", help="whiten the pictures")
+    flags.add_argument("--whiten", type=cli.positive_float, metavar="FLOOR", help="whiten, see whitening.py")
     flags.add_argument("--weight-decay", type=cli.positive_float, default=0.0005, help="(default: %(default)s)")
     flags.add_argument("--average", type=cli.positive_float, help="of the weights, a step's share")
     flags.add_argument("--download", type=Path, metavar="DIR", help="fetch the real set into DIR, then stop")

@@ -40,8 +40,12 @@ class Whitening:
         return ((flat - self.mean.to(flat.device)) @ self.matrix.to(flat.device)).view_as(pictures)
 
     def save(self, path):
-        """Writes it beside the weights of a network that looks at whitened pictures."""
-        torch.save({"mean": self.mean.cpu(), "matrix": self.matrix.cpu()}, path)
+        """Writes it beside the weights of a network that looks at whitened pictures, whole or not at all.
+
+        Raises:
+            UserError: it cannot be written, for example on a full disk.
+        """
+        checkpoints.writer(path.parent)({"mean": self.mean.cpu(), "matrix": self.matrix.cpu()}, path.name)
 
     @classmethod
     def load(cls, path):

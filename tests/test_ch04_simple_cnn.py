@@ -289,6 +289,21 @@ def test_whitened_pixels_are_uncorrelated_and_the_picture_changes_least():
     )
 
 
+def test_a_whitening_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "whitening.pt"
+    Whitening(torch.zeros(3), torch.eye(3)).save(path)
+    before = path.read_bytes()
+
+    def on_a_full_disk(state, file):
+        file.write(b"half of it")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(torch, "save", on_a_full_disk)
+    with pytest.raises(UserError, match=r"whitening\.pt: not written \(No space left"):
+        Whitening(torch.ones(3), torch.eye(3)).save(path)
+    assert path.read_bytes() == before and [*tmp_path.iterdir()] == [path]
+
+
 def test_a_network_of_whitened_pictures_keeps_its_whitening(sample, tmp_path, monkeypatch, capsys):
     # Negatives in place of whitened pictures: as good a linear map to keep, and made at once.
     negatives = Whitening(torch.zeros(3072), -torch.eye(3072))
