@@ -25,7 +25,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from ch05_sequence.snli import LABELS, PAD, open_snli
+from ch05_sequence.loaders.snli import LABELS, PAD, open_snli
 from data.sentence_pairs import make_sentence_pairs
 
 SAMPLE = Path(__file__).parents[1] / "data" / "samples" / "sentence_pairs"

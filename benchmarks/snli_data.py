@@ -23,8 +23,8 @@ from pathlib import Path
 
 import torch
 
-from ch05_sequence import snli
-from ch05_sequence.snli_file import read_file
+from ch05_sequence.loaders import snli
+from ch05_sequence.loaders.snli_file import read_file
 from common import cli, report, training
 
 SNLI_PAIRS, BATCH = 550_152, 64

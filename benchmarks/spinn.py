@@ -28,10 +28,10 @@ import matplotlib.pyplot as plt
 import torch
 
 from benchmarks.page_spinn import PageSPINN
-from ch05_sequence.snli import PADDING, REDUCE, SHIFT
-from ch05_sequence.spinn_batched import BatchedSPINN
+from ch05_sequence.loaders.snli import PADDING, REDUCE, SHIFT
+from ch05_sequence.spinn_fast.batched import BatchedSPINN
+from ch05_sequence.spinn_fast.plan import plan
 from ch05_sequence.spinn_page import SPINN
-from ch05_sequence.spinn_plan import plan
 
 LABELS = {
     "printed": "page as printed",

@@ -19,7 +19,7 @@ from torch.profiler import ProfilerActivity, profile, record_function, schedule
 
 from ch02_simple_nn.data import get_class_index_data
 from ch02_simple_nn.fizzbuzz import FizBuzNet
-from ch03_workflow.timeline import draw_timeline, read_trace
+from ch03_workflow.pictures.timeline import draw_timeline, read_trace
 from common import cli
 
 args = cli.tour(__doc__)

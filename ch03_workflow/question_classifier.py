@@ -19,8 +19,8 @@ import torch.nn.functional as F
 from ignite.metrics import ConfusionMatrix, Loss
 from torch import nn, optim
 
+from ch03_workflow.loaders.trec import CLASSES, SPLITS, download, read_splits
 from ch03_workflow.plain_text_pipeline import PADDING, UNKNOWN, Vocabulary, collate, tokenizer
-from ch03_workflow.trec import CLASSES, SPLITS, download, read_splits
 from common import cli, report, training
 from common.pictures import save_confusion
 

@@ -16,8 +16,8 @@ from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 from torchaudio import transforms
 
-from ch03_workflow.audio import YesNo, has_torchcodec, load, save
-from ch03_workflow.audio_pictures import draw_spectrogram, draw_waveform
+from ch03_workflow.loaders.audio import YesNo, has_torchcodec, load, save
+from ch03_workflow.pictures.audio import draw_spectrogram, draw_waveform
 from common import cli
 from data.spoken_tones import make_spoken_tones
 

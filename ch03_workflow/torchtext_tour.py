@@ -20,7 +20,7 @@ from torch import nn
 from torchtext import data
 
 from ch03_workflow import plain_text_pipeline as plain
-from ch03_workflow.trec import SAMPLE, TEST_FILE, TRAIN_FILE, TSV_FILES, read_label_file, read_splits, write_tsv
+from ch03_workflow.loaders.trec import SAMPLE, TEST_FILE, TRAIN_FILE, TSV_FILES, read_label_file, read_splits, write_tsv
 from common import cli
 
 args = cli.tour(__doc__)
@@ -94,7 +94,7 @@ quoted = data.TabularDataset(str(traps), "tsv", fields)
 unquoted = data.TabularDataset(str(traps), "tsv", fields, csv_reader_params={"quoting": csv.QUOTE_NONE})
 no_label = not hasattr(unquoted[2], "Label")
 print(f"of 3 lines: {len(quoted) = }, {len(unquoted) = }; {no_label = }")
-# ch03_workflow/trec.py reads the same files and names the line.
+# ch03_workflow/loaders/trec.py reads the same files and names the line.
 
 # %% 3.12 Vectors: a GloVe file is a line a word, the word and its numbers
 # The page's "glove.6B.50d" would download 862 MB. These numbers are random: the format is what is shown.

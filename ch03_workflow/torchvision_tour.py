@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from ch03_workflow.image_folder import open_image_folder
+from ch03_workflow.loaders.image_folder import open_image_folder
 from ch03_workflow.mnist import SAMPLE, open_mnist
 from common import cli
 from data.tiny_objects import draw_object

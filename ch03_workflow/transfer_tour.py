@@ -20,7 +20,7 @@ from torch import nn, optim
 from torchvision.models import ResNet18_Weights
 from torchvision.transforms import v2
 
-from ch03_workflow.image_folder import open_image_folder
+from ch03_workflow.loaders.image_folder import open_image_folder
 from common import cli, training
 from common.cli import UserError
 from data.tiny_objects import make_tiny_objects

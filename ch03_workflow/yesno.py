@@ -21,8 +21,8 @@ from torch import nn, optim
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
-from ch03_workflow.audio import YesNo, load_mono
-from ch03_workflow.audio_pictures import save_answers
+from ch03_workflow.loaders.audio import YesNo, load_mono
+from ch03_workflow.pictures.audio import save_answers
 from common import cli, report, training
 from common.cli import UserError
 from data.spoken_tones import make_spoken_tones

@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from torch import nn, optim
 from torchvision import transforms
 
-from ch04_vision.cifar import Cifar, prepare
-from ch04_vision.convolution_pictures import animate_convolution, draw_momentum, draw_strides, draw_transposed
 from ch04_vision.layers import Conv, MaxPool, output_size, transposed_convolution
+from ch04_vision.loaders.cifar import Cifar, prepare
+from ch04_vision.pictures.convolution import animate_convolution, draw_momentum, draw_strides, draw_transposed
 from ch04_vision.simple_cnn import SAMPLE, SimpleCNNModel
 from common import cli
 from data.tiny_objects import make_tiny_objects

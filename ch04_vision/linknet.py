@@ -18,12 +18,12 @@ from ignite import distributed as idist
 from ignite.metrics import ConfusionMatrix, Loss
 from torchvision.transforms import v2
 
-from ch04_vision.augment import RandomColour, RandomScaleCropFlip, prepare
-from ch04_vision.camvid import CLASSES, VOID, CamVid
-from ch04_vision.camvid_download import download
 from ch04_vision.linknet_blocks import SegmentationModel, fuse
 from ch04_vision.linknet_paper import PaperLinkNet
-from ch04_vision.linknet_pictures import predict_photos, save_predictions
+from ch04_vision.loaders.augment import RandomColour, RandomScaleCropFlip, prepare
+from ch04_vision.loaders.camvid import CLASSES, VOID, CamVid
+from ch04_vision.loaders.camvid_download import download
+from ch04_vision.pictures.linknet import predict_photos, save_predictions
 from common import cli, report, training
 from data.streets import make_streets
 

@@ -19,10 +19,10 @@ from ignite import distributed as idist
 from ignite.metrics import ConfusionMatrix, Loss
 from torch import nn, optim
 
-from ch04_vision.cifar import CLASSES, SPLITS, Cifar, RandomShiftFlip, download, prepare
 from ch04_vision.layers import LAYERS
-from ch04_vision.simple_cnn_pictures import predict_photos, save_pictures
-from ch04_vision.whitening import Whitening
+from ch04_vision.loaders.cifar import CLASSES, SPLITS, Cifar, RandomShiftFlip, download, prepare
+from ch04_vision.loaders.whitening import Whitening
+from ch04_vision.pictures.simple_cnn import predict_photos, save_pictures
 from common import cli, report, training
 from data.tiny_objects import make_tiny_objects
 

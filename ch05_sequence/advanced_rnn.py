@@ -16,7 +16,8 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from ch05_sequence import entailment, rnn_pictures
+from ch05_sequence import entailment
+from ch05_sequence.pictures import rnn as rnn_pictures
 from ch05_sequence.simple_rnn import RNNClassifier, join
 from common import cli
 

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from ch05_sequence.entailment import SAMPLE
-from ch05_sequence.snli import open_snli
+from ch05_sequence.loaders.snli import open_snli
 from common import cli
 from data.sentence_pairs import make_sentence_pairs
 

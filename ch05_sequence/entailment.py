@@ -16,10 +16,10 @@ from ignite import distributed as idist
 from torch import optim
 from torch.nn.utils.rnn import pad_sequence
 
+from ch05_sequence.loaders.snli import LABELS, PAD, Sentences, Vocabulary, open_snli, tokenize
+from ch05_sequence.loaders.snli_file import CACHE
+from ch05_sequence.loaders.vectors import load_vectors
 from ch05_sequence.scoring import first, score, table
-from ch05_sequence.snli import LABELS, PAD, Sentences, Vocabulary, open_snli, tokenize
-from ch05_sequence.snli_file import CACHE
-from ch05_sequence.vectors import load_vectors
 from common import cli, report, training
 from common.cli import UserError
 from common.pictures import save_confusion

@@ -12,7 +12,7 @@ import torch
 import torch.nn.utils.rnn as rnn_utils
 from torch import nn
 
-from ch05_sequence.padding_pictures import draw_dropout, draw_padding
+from ch05_sequence.pictures.padding import draw_dropout, draw_padding
 from common import cli
 
 args = cli.tour(__doc__)

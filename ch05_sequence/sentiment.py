@@ -11,7 +11,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
-from ch05_sequence.snli import PAD, PADDING, REDUCE, SHIFT, Sentences, Vocabulary
+from ch05_sequence.loaders.snli import PAD, PADDING, REDUCE, SHIFT, Sentences, Vocabulary
 from common.cli import UserError
 
 CLASSES = ("negative", "positive")

@@ -13,8 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ch05_sequence import entailment, rnn_pictures
-from ch05_sequence.snli import LABELS, PAD, PADDING, Sentences
+from ch05_sequence import entailment
+from ch05_sequence.loaders.snli import LABELS, PAD, PADDING, Sentences
+from ch05_sequence.pictures import rnn as rnn_pictures
 from common import cli
 
 DEFAULTS = dict(epochs=14, batch_size=128, lr=2e-3, embed_dim=100, hidden_size=128, dropout=0.1, clip=1.0)

@@ -18,10 +18,11 @@ import torch.nn.functional as F
 from ignite.metrics import Loss
 from torch import nn
 
-from ch05_sequence import entailment, sentiment, spinn_pictures
+from ch05_sequence import entailment, sentiment
+from ch05_sequence.loaders.snli import PAD, PADDING, parse, require_parses
+from ch05_sequence.pictures import spinn as spinn_pictures
 from ch05_sequence.simple_rnn import RNNClassifier, join
-from ch05_sequence.snli import PAD, PADDING, parse, require_parses
-from ch05_sequence.spinn_batched import BatchedSPINN
+from ch05_sequence.spinn_fast.batched import BatchedSPINN
 from ch05_sequence.spinn_page import SPINN
 from common import cli
 from common.cli import UserError

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ch05_sequence.snli import PADDING, REDUCE, SHIFT
+from ch05_sequence.loaders.snli import PADDING, REDUCE, SHIFT
 
 
 class Encoding(NamedTuple):

@@ -13,8 +13,8 @@ from torchtext.datasets.nli import ShiftReduceField
 from torchtext.vocab import Vectors
 
 from ch05_sequence.entailment import SAMPLE
-from ch05_sequence.snli import LABELS, open_snli
-from ch05_sequence.vectors import load_vectors
+from ch05_sequence.loaders.snli import LABELS, open_snli
+from ch05_sequence.loaders.vectors import load_vectors
 from common import cli
 from data.sentence_pairs import make_sentence_pairs
 

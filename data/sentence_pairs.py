@@ -17,11 +17,11 @@ from itertools import islice
 from pathlib import Path
 
 from data.sample_folder import make_sample
-from data.sentence_edits import rename
-from data.sentence_grammar import binary, parse_tree, penn, plain
-from data.sentence_hypotheses import HypothesisWriter, is_deeper
-from data.sentence_scenes import Narrator, is_sensible
-from data.sentence_words import INTERCHANGEABLE
+from data.sentence_grammar.edits import rename
+from data.sentence_grammar.grammar import binary, parse_tree, penn, plain
+from data.sentence_grammar.hypotheses import HypothesisWriter, is_deeper
+from data.sentence_grammar.scenes import Narrator, is_sensible
+from data.sentence_grammar.words import INTERCHANGEABLE
 
 SPLITS = ("train", "dev", "test")
 LABELS = ("entailment", "neutral", "contradiction")

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from data.sample_folder import make_sample
-from data.street_scene import draw_street
+from data.street_scenes.scene import draw_street
 
 SPLITS = ("train", "val", "test")
 VERSION = 1  # of the drawing: raise it when the pictures change, and samples on disk are made again

@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image
 
 from data.sample_folder import make_sample
-from data.tiny_drawings import OBJECTS
-from data.tiny_sketch import SCENES, Sketch
+from data.tiny_pictures.drawings import OBJECTS
+from data.tiny_pictures.sketch import SCENES, Sketch
 
 SIDE = 32
 VERSION = 1  # of the drawing: raise it when the pictures change, and samples on disk are made again

@@ -12,8 +12,8 @@ import soundfile
 import torch
 import torchaudio
 
-from ch03_workflow import audio
-from ch03_workflow.audio import YesNo, load, load_mono, save
+from ch03_workflow.loaders import audio
+from ch03_workflow.loaders.audio import YesNo, load, load_mono, save
 from common.cli import UserError
 from data.spoken_tones import make_spoken_tones
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from ch03_workflow import bottleneck
-from ch03_workflow.timeline import draw_timeline, read_trace
+from ch03_workflow.pictures.timeline import draw_timeline, read_trace
 from common.cli import UserError
 
 ROOT = Path(__file__).parents[1]

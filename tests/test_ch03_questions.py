@@ -10,9 +10,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ch03_workflow import question_classifier, trec
+from ch03_workflow import question_classifier
+from ch03_workflow.loaders import trec
+from ch03_workflow.loaders.trec import CLASSES, TEST_FILE, TRAIN_FILE, TSV_FILES, Question, read_label_file, read_splits
 from ch03_workflow.plain_text_pipeline import PADDING, UNKNOWN, collate
-from ch03_workflow.trec import CLASSES, TEST_FILE, TRAIN_FILE, TSV_FILES, Question, read_label_file, read_splits
 from common import cli
 from common.cli import UserError
 from data.questions import WRITTEN, make_questions

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from torchtext import data
 
 from ch03_workflow import plain_text_pipeline as plain
-from ch03_workflow.trec import SAMPLE, TRAIN_FILE, read_splits
+from ch03_workflow.loaders.trec import SAMPLE, TRAIN_FILE, read_splits
 
 TOUR = Path(__file__).parents[1] / "ch03_workflow" / "torchtext_tour.py"
 

@@ -22,7 +22,7 @@ from torchvision.datasets.utils import calculate_md5
 
 from ch03_workflow import mnist as mnist_file
 from ch03_workflow import transfer_tour, workflow
-from ch03_workflow.image_folder import open_image_folder
+from ch03_workflow.loaders.image_folder import open_image_folder
 from ch03_workflow.mnist import open_mnist
 from common import cli
 from common.cli import UserError

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ch03_workflow import yesno
-from ch03_workflow.audio import load, save
+from ch03_workflow.loaders.audio import load, save
 from ch03_workflow.yesno import (
     Recordings,
     YesNoNet,

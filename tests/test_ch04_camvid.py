@@ -14,9 +14,9 @@ from PIL import Image
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from ch04_vision.augment import MEAN, STD, RandomColour, RandomScaleCropFlip, prepare
-from ch04_vision.camvid import CLASSES, ORIGINAL, VOID, CamVid, read_colours, segnet_split
-from ch04_vision.camvid_download import download
+from ch04_vision.loaders.augment import MEAN, STD, RandomColour, RandomScaleCropFlip, prepare
+from ch04_vision.loaders.camvid import CLASSES, ORIGINAL, VOID, CamVid, read_colours, segnet_split
+from ch04_vision.loaders.camvid_download import download
 from common.cli import UserError
 
 HEIGHT, WIDTH = 24, 32

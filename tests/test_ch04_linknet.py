@@ -8,7 +8,6 @@ from torch import nn
 from torchvision.models import resnet18
 
 from benchmarks import page_linknet
-from ch04_vision.camvid import CLASSES, VOID
 from ch04_vision.linknet import SegmentationLoss, figures_of
 from ch04_vision.linknet_blocks import (
     ConvBlock,
@@ -20,6 +19,7 @@ from ch04_vision.linknet_blocks import (
     fuse,
 )
 from ch04_vision.linknet_paper import PaperLinkNet
+from ch04_vision.loaders.camvid import CLASSES, VOID
 
 BOTH = pytest.mark.parametrize("network", [SegmentationModel, PaperLinkNet])
 

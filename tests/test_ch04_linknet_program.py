@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from ch04_vision import linknet
-from ch04_vision.camvid import CLASSES, PALETTE, CamVid
+from ch04_vision.loaders.camvid import CLASSES, PALETTE, CamVid
 from common import cli
 from data.streets import make_streets
 
@@ -85,7 +85,7 @@ def test_evaluate_scores_a_split_as_training_did(program, run_folder, tmp_path):
 def test_the_fused_network_scores_as_its_own_predictions_do(run_folder, streets):
     """The figures once more, from the predicted classes of the unfused network, pixel by pixel."""
     from ch04_vision.linknet_blocks import SegmentationModel
-    from ch04_vision.linknet_pictures import predict_classes
+    from ch04_vision.pictures.linknet import predict_classes
 
     model = SegmentationModel(len(CLASSES))
     model.load_state_dict(torch.load(run_folder / "best.pt", weights_only=True))

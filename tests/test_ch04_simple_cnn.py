@@ -16,9 +16,9 @@ from torchvision import transforms
 from torchvision.datasets import CIFAR10
 
 from ch04_vision import simple_cnn
-from ch04_vision.cifar import CLASSES, Cifar, RandomShiftFlip, prepare
-from ch04_vision.simple_cnn_pictures import feature_maps, probabilities
-from ch04_vision.whitening import Whitening
+from ch04_vision.loaders.cifar import CLASSES, Cifar, RandomShiftFlip, prepare
+from ch04_vision.loaders.whitening import Whitening
+from ch04_vision.pictures.simple_cnn import feature_maps, probabilities
 from common import cli
 from common.cli import UserError
 from data.tiny_objects import make_tiny_objects

@@ -16,8 +16,19 @@ import pytest
 import torch
 
 from benchmarks.snli_data import write_snli
-from ch05_sequence import snli, snli_file, vectors
-from ch05_sequence.snli import LABELS, PAD, PADDING, REDUCE, SHIFT, UNKNOWN, Vocabulary, open_snli, parse, tokenize
+from ch05_sequence.loaders import snli, snli_file, vectors
+from ch05_sequence.loaders.snli import (
+    LABELS,
+    PAD,
+    PADDING,
+    REDUCE,
+    SHIFT,
+    UNKNOWN,
+    Vocabulary,
+    open_snli,
+    parse,
+    tokenize,
+)
 from common import training
 from common.cli import UserError
 

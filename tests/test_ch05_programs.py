@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from ch05_sequence import advanced_rnn, entailment, scoring, simple_rnn
-from ch05_sequence.snli import LABELS, PAD, Vocabulary, open_snli
+from ch05_sequence.loaders.snli import LABELS, PAD, Vocabulary, open_snli
 from common import cli, training
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "snli"

@@ -8,12 +8,12 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from ch05_sequence import rnn_pictures
 from ch05_sequence.advanced_rnn import LAYERS, Attention, AttentionClassifier, CellLoop, Encoder, build
 from ch05_sequence.entailment import pad
+from ch05_sequence.loaders.snli import PAD
+from ch05_sequence.pictures import rnn as rnn_pictures
 from ch05_sequence.simple_rnn import Encoder as SimpleEncoder
 from ch05_sequence.simple_rnn import Merger, RNNCell, RNNClassifier, join
-from ch05_sequence.snli import PAD
 
 EMBED, HIDDEN, WORDS = 4, 3, 30
 KINDS = list(itertools.product(["lstm", "gru"], [1, 2], [False, True]))

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ch05_sequence import sentiment, spinn
-from ch05_sequence.snli import PAD, PADDING
+from ch05_sequence.loaders.snli import PAD, PADDING
 from common.cli import UserError
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "sst"

@@ -7,11 +7,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ch05_sequence import entailment, spinn, spinn_pictures
-from ch05_sequence.snli import PAD, PADDING, REDUCE, SHIFT, Sentences, parse
-from ch05_sequence.spinn_batched import BatchedSPINN
+from ch05_sequence import entailment, spinn
+from ch05_sequence.loaders.snli import PAD, PADDING, REDUCE, SHIFT, Sentences, parse
+from ch05_sequence.pictures import spinn as spinn_pictures
+from ch05_sequence.spinn_fast.batched import BatchedSPINN
+from ch05_sequence.spinn_fast.plan import plan
 from ch05_sequence.spinn_page import SPINN, Reduce, Tracker, bundle, tree_lstm, unbundle
-from ch05_sequence.spinn_plan import plan
 from common.cli import UserError
 from tests.test_ch05_programs import write_pairs
 

@@ -9,7 +9,7 @@ from torch import nn
 from torchvision.datasets import MNIST
 
 from data import digits
-from data.digit_glyphs import GLYPHS, spline
+from data.digit_strokes.glyphs import GLYPHS, spline
 from data.digits import draw_digits, ink, make_digits
 
 

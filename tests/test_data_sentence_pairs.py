@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from data.sentence_edits import rename
-from data.sentence_grammar import binary, parse_tree, plain
-from data.sentence_hypotheses import LONGEST, vary
-from data.sentence_meaning import Acting, Being, Both, Clause, Doing, Sentence, Thing, Wearing, judge, parts
+from data.sentence_grammar.edits import rename
+from data.sentence_grammar.grammar import binary, parse_tree, plain
+from data.sentence_grammar.hypotheses import LONGEST, vary
+from data.sentence_grammar.meaning import Acting, Being, Both, Clause, Doing, Sentence, Thing, Wearing, judge, parts
+from data.sentence_grammar.scenes import Narrator, is_sensible
+from data.sentence_grammar.words import HYPERNYMS, KINDS, PLACES, QUALITIES, SPECIAL, VERBS, denotation
 from data.sentence_pairs import SHARE_OF_DEEPER, exchange, make_sentence_pairs
-from data.sentence_scenes import Narrator, is_sensible
-from data.sentence_words import HYPERNYMS, KINDS, PLACES, QUALITIES, SPECIAL, VERBS, denotation
 
 DEV = Path(__file__).resolve().parents[2] / "shared" / "data" / "snli" / "snli_1.0" / "snli_1.0_dev.jsonl"
 SIZES = (160, 40, 40)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data import street_painter as painter_module
 from data import streets
-from data.street_painter import BUILDING, CAR, FENCE, POLE, ROAD, SKY, VOID, Painter, board
-from data.street_scene import draw_street, seam
+from data.street_scenes import painter as painter_module
+from data.street_scenes.painter import BUILDING, CAR, FENCE, POLE, ROAD, SKY, VOID, Painter, board
+from data.street_scenes.scene import draw_street, seam
 from data.streets import make_streets
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ch04_vision.cifar import CLASSES
+from ch04_vision.loaders.cifar import CLASSES
 from data import tiny_objects
 from data.sample_folder import make_sample
-from data.tiny_drawings import OBJECTS
 from data.tiny_objects import make_tiny_objects
-from data.tiny_sketch import CANVAS, SCENES, Sketch
+from data.tiny_pictures.drawings import OBJECTS
+from data.tiny_pictures.sketch import CANVAS, SCENES, Sketch
 
 
 def pictures(root):

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from data.sentence_meaning import Acting, Being, Both, Clause, Doing, Sentence, Thing, Wearing, walk
-from data.sentence_words import (
+from data.sentence_grammar.meaning import Acting, Being, Both, Clause, Doing, Sentence, Thing, Wearing, walk
+from data.sentence_grammar.words import (
     ANIMALS,
     CLOTH_COLOURS,
     CLOTHES,

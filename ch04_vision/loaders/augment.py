@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from ch04_vision.camvid import VOID
+from ch04_vision.loaders.camvid import VOID
 from common.training import rand
 
 # Mean and standard deviation of ImageNet's channels, 0 to 1: what pretrained encoders of torchvision expect.

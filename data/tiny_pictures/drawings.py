@@ -1,6 +1,6 @@
 """The objects of the embedded pictures of ten classes, all drawn looking to the right."""
 
-from data.tiny_sketch import shade
+from data.tiny_pictures.sketch import shade
 
 
 def airplane(sketch):

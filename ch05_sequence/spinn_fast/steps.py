@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from ch05_sequence.spinn_levels import (
+from ch05_sequence.spinn_fast.levels import (
     by_group,
     cell_backward,
     cell_parts,

@@ -4,8 +4,8 @@ from dataclasses import replace
 from functools import reduce
 from itertools import combinations
 
-from data.sentence_meaning import Acting, Being, Both, Clause, Doing, Part, Sentence, Thing, Wearing, walk
-from data.sentence_words import (
+from data.sentence_grammar.meaning import Acting, Being, Both, Clause, Doing, Part, Sentence, Thing, Wearing, walk
+from data.sentence_grammar.words import (
     CLOTH_COLOURS,
     CLOTHES,
     DOINGS,

@@ -15,7 +15,7 @@ from torchvision.datasets import CIFAR10
 from torchvision.datasets.utils import calculate_md5
 from torchvision.transforms import v2
 
-from ch04_vision.camvid import PICTURES, read_picture
+from ch04_vision.loaders.camvid import PICTURES, read_picture
 from common.cli import UserError
 from common.training import rand
 

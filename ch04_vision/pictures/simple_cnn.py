@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torchvision.utils import make_grid
 
-from ch04_vision.cifar import CLASSES, SIDE, prepare, shrink
-from ch04_vision.linknet_pictures import find_photos, open_photo
+from ch04_vision.loaders.cifar import CLASSES, SIDE, prepare, shrink
+from ch04_vision.pictures.linknet import find_photos, open_photo
 from common.pictures import save_confusion
 
 

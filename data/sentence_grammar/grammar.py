@@ -3,8 +3,8 @@
 A tree is a pair: a label and either a word or a list of trees.
 """
 
-from data.sentence_meaning import Acting, Being, Both, Clause, Doing, Wearing
-from data.sentence_words import EVERYWHERE, VERBS, plural
+from data.sentence_grammar.meaning import Acting, Being, Both, Clause, Doing, Wearing
+from data.sentence_grammar.words import EVERYWHERE, VERBS, plural
 
 
 def parse_tree(sentence, article="a"):

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from data.sentence_edits import bare, change, facts, rearrangements, retellings
-from data.sentence_grammar import leaves, parse_tree
-from data.sentence_meaning import Both, Thing, judge, parts
-from data.sentence_scenes import is_sensible, nesting
+from data.sentence_grammar.edits import bare, change, facts, rearrangements, retellings
+from data.sentence_grammar.grammar import leaves, parse_tree
+from data.sentence_grammar.meaning import Both, Thing, judge, parts
+from data.sentence_grammar.scenes import is_sensible, nesting
 
 LONGEST = 13  # words of a training sentence, full stop included
 LONGEST_FACT = 10

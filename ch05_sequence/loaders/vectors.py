@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ch05_sequence.snli import PAD, UNKNOWN
-from ch05_sequence.snli_file import CACHE
+from ch05_sequence.loaders.snli import PAD, UNKNOWN
+from ch05_sequence.loaders.snli_file import CACHE
 from common.cli import UserError
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import reduce
 from itertools import product
 
-from data.sentence_words import (
+from data.sentence_grammar.words import (
     MOVING,
     QUALITIES,
     RESTING,

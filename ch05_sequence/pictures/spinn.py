@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 import torch
 
-from ch05_sequence.snli import PADDING, REDUCE, SHIFT
+from ch05_sequence.loaders.snli import PADDING, REDUCE, SHIFT
 
 WORDS_OF_STEPS = 9  # a longer sentence has more steps than a page has lines
 

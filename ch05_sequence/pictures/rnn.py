@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 import torch
 
-from ch05_sequence.snli import LABELS
+from ch05_sequence.loaders.snli import LABELS
 
 UNITS = 30  # of a hidden state, as many as can be told apart
 

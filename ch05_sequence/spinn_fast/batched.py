@@ -14,11 +14,11 @@ group by group, the products for the gradients of the weights, is done once, ove
 import torch
 import torch.nn.functional as F
 
-from ch05_sequence.snli import PADDING, REDUCE, SHIFT
-from ch05_sequence.spinn_levels import Levels
+from ch05_sequence.loaders.snli import PADDING, REDUCE, SHIFT
+from ch05_sequence.spinn_fast.levels import Levels
+from ch05_sequence.spinn_fast.plan import plan
+from ch05_sequence.spinn_fast.steps import Steps
 from ch05_sequence.spinn_page import SPINN, Encoding, tree_lstm
-from ch05_sequence.spinn_plan import plan
-from ch05_sequence.spinn_steps import Steps
 
 
 class BatchedSPINN(SPINN):

@@ -14,7 +14,7 @@ import torch
 from common.cli import UserError
 from data.questions import make_questions
 
-SAMPLE = Path(__file__).parents[1] / "data" / "samples" / "questions"
+SAMPLE = Path(__file__).parents[2] / "data" / "samples" / "questions"
 
 CLASSES = {
     "ABBR": "an abbreviation",

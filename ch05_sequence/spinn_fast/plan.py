@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ch05_sequence.snli import REDUCE, SHIFT
+from ch05_sequence.loaders.snli import REDUCE, SHIFT
 
 
 class Plan(NamedTuple):

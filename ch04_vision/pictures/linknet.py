@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from matplotlib.patches import Patch
 from PIL import Image, ImageOps
 
-from ch04_vision.augment import prepare
-from ch04_vision.camvid import CLASSES, PALETTE, PICTURES, VOID
+from ch04_vision.loaders.augment import prepare
+from ch04_vision.loaders.camvid import CLASSES, PALETTE, PICTURES, VOID
 from common.cli import UserError
 from common.pictures import open_picture
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ch05_sequence.snli_file import CACHE, LABELS, PADDING, REDUCE, SHIFT, parse, read_file, tokenize
+from ch05_sequence.loaders.snli_file import CACHE, LABELS, PADDING, REDUCE, SHIFT, parse, read_file, tokenize
 from common.cli import UserError
 
 __all__ = ["LABELS", "PAD", "PADDING", "REDUCE", "SHIFT", "UNKNOWN", "Pairs", "Sentences", "Vocabulary"]

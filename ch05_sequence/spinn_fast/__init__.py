@@ -1,0 +1,1 @@
+"""SPINN in few large products: the batched twin of spinn_page.py."""

@@ -1,0 +1,1 @@
+"""What the sentence pairs are written with."""

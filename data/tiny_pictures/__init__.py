@@ -1,0 +1,1 @@
+"""What the tiny pictures are drawn with."""
