@@ -3,8 +3,8 @@
     python data/digits.py --out runs/digits
 
 Every digit is a pen's way along a glyph of `data/digit_strokes/glyphs.py`. A writer has a way of writing each digit, a
-slant, a width, a pen; each of the writer's digits is bent a little otherwise. As in MNIST, who writes to train does not write to
-test, and a digit is scaled to 20x20 pixels and set with its centre of mass into the middle of 28x28
+slant, a width, a pen; each of the writer's digits is bent a little otherwise. As in MNIST, who writes to train does not
+write to test, and a digit is scaled to 20x20 pixels and set with its centre of mass into the middle of 28x28
 (LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition, 1998, section III.A).
 """
 
