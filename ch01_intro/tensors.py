@@ -3,7 +3,7 @@
     python ch01_intro/tensors.py
     python ch01_intro/tensors.py --device cuda
 
-The page's names and order; where the page is wrong, the line here is right, a comment says so, and ERRATA.md tells how
+The page's names and order; where the page is wrong, the line here is right, a comment says so, and README.md tells how
 to see it. The last cells turn ten sentences into one-hot vectors, and save and load tensors safely.
 """
 

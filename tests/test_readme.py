@@ -1,48 +1,95 @@
-"""The README keeps its word: every listing has its row, every row its file and name, and CI runs what it tells."""
+"""The READMEs keep their word: every listing has its row, every link leads to its line, CI runs what is told."""
 
 import ast
+import json
 import re
-from pathlib import Path
+from functools import cache
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from docs.links import CHAPTERS, ROOT, lines_of, rows
+
 README = (ROOT / "README.md").read_text()
-ROWS = [
-    tuple(cell.strip() for cell in line.strip("|").split(" | "))
-    for line in README.splitlines()
-    if re.match(r"\| (\d\.\d+|figure|figures|table) ?", line)
-]
+PAGES = [ROOT / "README.md", ROOT / "RESULTS.md", *(chapter / "README.md" for chapter in CHAPTERS)]
+BOOK = ROOT.parent / "shared" / "book"
 # How many listings each chapter has.
 LISTINGS = {1: 13, 2: 29, 3: 30, 4: 17, 5: 17}
+ROWS = [row for chapter in CHAPTERS for row in rows(chapter)]
 
 
-def test_every_listing_of_the_chapters_here_has_a_row():
-    ids = {row[0].strip("| ") for row in ROWS}
-    expected = {f"{chapter}.{number}" for chapter, count in LISTINGS.items() for number in range(1, count + 1)}
-    assert expected <= ids, sorted(expected - ids)
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.name)
+def test_every_listing_of_a_chapter_has_its_row(chapter):
+    number = int(chapter.name[3])
+    there = {row.number for row in rows(chapter)}
+    expected = {f"{number}.{listing}" for listing in range(1, LISTINGS[number] + 1)}
+    assert expected <= there, sorted(expected - there)
 
 
-def names_of(path):
-    """What a file defines at its top level or in its classes: variables, functions, classes, imports."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            names.add(node.name)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            names.add(node.id)
-        elif isinstance(node, ast.alias):
-            names.add((node.asname or node.name).split(".")[0])
-    return names
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.number or row.shown}-{row.name}")
+def test_a_row_leads_to_the_line_where_its_name_stands(row):
+    assert lines_of(row.file).get(row.name) == row.line, "python docs/links.py sets the lines anew"
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0].strip("| "))
-def test_a_row_points_at_what_is_there(row):
-    _, _, place, command = row
-    file, name = re.fullmatch(r"`([\w/]+\.py)`, `(\w+)`", place).groups()
-    assert name in names_of(ROOT / file)
-    scripts = re.findall(r"[\w/]+\.py", command)
-    assert scripts and all((ROOT / script).is_file() for script in scripts)
+@cache
+def modules_of(script):
+    """The files of this repository that a script imports, directly or through others."""
+    found = {script}
+    for node in ast.walk(ast.parse(script.read_text())):
+        names = []
+        if isinstance(node, ast.ImportFrom):
+            names = [node.module, *(f"{node.module}.{name.name}" for name in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [name.name for name in node.names]
+        for name in names:
+            path = ROOT / (name.replace(".", "/") + ".py")
+            if path.is_file() and path not in found:
+                found |= modules_of(path)
+    return frozenset(found)
+
+
+@pytest.mark.parametrize("command", sorted({(row.command, row.file) for row in ROWS}), ids=str)
+def test_the_command_of_a_row_runs_the_file_that_it_names(command):
+    words, file = command
+    script = ROOT / re.search(r"[\w/]+\.py", words)[0]
+    assert script.is_file() and file in modules_of(script)
+
+
+def anchors_of(page):
+    """What a link can lead to within a page: its headings as GitHub names them, and its own anchors."""
+    text = page.read_text()
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    named = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return named | set(re.findall(r'<a id="([\w-]+)">', text))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_of_a_page_leads_somewhere(page):
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)#?([^)\s]*)\)", page.read_text()):
+        if target.startswith("http"):
+            continue
+        file = (page.parent / target).resolve() if target else page
+        assert file.exists(), f"{target} is not there"
+        if file.suffix == ".md" and anchor:
+            assert anchor in anchors_of(file), f"{target}#{anchor} leads nowhere"
+
+
+@pytest.mark.skipif(not BOOK.is_dir(), reason="needs the book's pages")
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.name)
+def test_rows_show_what_the_page_shows(chapter):
+    """The first line of each block, and the headings in the language of the pages at hand."""
+    blocks = {block["id"]: block["code"].split("\n") for block in json.loads((BOOK / "listings.json").read_text())}
+    for row in rows(chapter):
+        if row.number in blocks:
+            lines = [line.strip() for line in blocks[row.number] if line.strip()]
+            shown = re.findall(r"`(.+?)`", row.shown.replace("\\|", "|"))
+            assert shown == lines[: len(shown)] and shown, row.number
+    pages = {re.sub(r"\s", "", line) for line in (BOOK / "chapters_1_to_5.zh.txt").read_text().splitlines()}
+    headings = re.findall(
+        r"^\| \*\*(.+?)\*\*(?: · (.+?))? \| \| \| \|$", (chapter / "README.md").read_text(), re.MULTILINE
+    )
+    assert headings
+    for english, chinese in headings:
+        assert re.sub(r"\s", "", chinese or english) in pages, english
 
 
 def test_ci_installs_and_tests_as_the_readme_says():
@@ -57,11 +104,21 @@ def test_requirements_are_exact_and_end_with_the_repository_itself():
     assert last == "-e ." and all(re.fullmatch(r"[\w-]+==[\d.]+", pin) for pin in pins)
 
 
-def test_commands_of_the_readme_name_flags_that_exist():
+def test_commands_of_the_readmes_name_flags_that_exist():
     """A flag in a pasted command that the program does not take would end in exit status 2."""
-    from ch04_vision import linknet
+    for page in PAGES:
+        text = page.read_text().replace("\\\n", " ")
+        for script, rest in re.findall(r"python (\w+/\w+\.py)([^\n`#|]*)", text):
+            path = ROOT / script
+            assert path.is_file(), f"{page.name}: {script} is not there"
+            known = set()
+            for module in modules_of(path):
+                known |= set(re.findall(r"\"(--[\w-]+)\"", module.read_text()))
+            assert set(re.findall(r"(?<= )--[a-z][a-z-]*", rest)) <= known, f"{page.name}: {script}{rest}"
 
-    known = set(re.findall(r'"(--[\w-]+)"', Path(linknet.__file__).read_text() + (ROOT / "common/cli.py").read_text()))
-    for command in re.findall(r"python ch04_vision/linknet\.py[^\n`]*(?:\\\n[^\n`]*)*", README):
-        flags = set(re.findall(r"--[a-z-]+", command.split("#")[0]))
-        assert flags <= known, command
+
+def test_the_top_readme_is_short_and_the_pictures_are_small():
+    assert len(README.splitlines()) <= 150
+    pictures = [path for path in (ROOT / "docs").rglob("*.png")]
+    assert all(path.stat().st_size <= 200_000 for path in pictures)
+    assert sum(path.stat().st_size for path in pictures) <= 1_500_000
