@@ -5,6 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import resnet18
 
 from benchmarks import page_linknet
@@ -155,7 +156,7 @@ def test_what_the_page_prints_does_what_the_errata_say():
 
 def test_the_papers_network_has_the_papers_size_and_torchvisions_encoder():
     model = PaperLinkNet(11).eval().double()
-    assert 11.4e6 < sum(parameter.numel() for parameter in model.parameters()) < 11.6e6
+    assert sum(parameter.numel() for parameter in model.parameters()) == 11_534_603
     reference = resnet18().eval().double()
     for ours, theirs in (
         (model.init_conv, nn.Sequential(reference.conv1, reference.bn1, reference.relu)),
@@ -173,6 +174,46 @@ def test_the_papers_network_has_the_papers_size_and_torchvisions_encoder():
             encoded = encoder(encoded)
     torch.testing.assert_close(encoded, features)
     assert features.shape[2:] == (2, 2), "total stride 32"
+
+
+def test_the_papers_network_has_its_operations_counted_two_ways():
+    model, counted = PaperLinkNet(11).eval(), {"convolutions": 0, "transposed, by input": 0, "transposed, by output": 0}
+
+    def count(layer, inputs, output):
+        products, positions = layer.weight.numel(), output[0, 0].numel()
+        if isinstance(layer, nn.ConvTranspose2d):
+            counted["transposed, by input"] += 2 * products * inputs[0][0, 0].numel()
+            counted["transposed, by output"] += 2 * products * positions
+        else:
+            counted["convolutions"] += 2 * products * positions
+
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            layer.register_forward_hook(count)
+    with torch.inference_mode():
+        with FlopCounterMode(display=False) as counter:
+            model(torch.zeros(1, 3, 360, 640))
+        assert counted["convolutions"] + counted["transposed, by input"] == counter.get_total_flops()
+        assert counter.get_total_flops() / 1e9 == pytest.approx(19.3, abs=0.05)
+        counted.update(dict.fromkeys(counted, 0))
+        model(torch.zeros(1, 3, 352, 640))
+    assert (counted["convolutions"] + counted["transposed, by output"]) / 1e9 == pytest.approx(21.2, abs=0.05)
+
+
+@pytest.mark.parametrize("level", [1, 2, 3, 4])
+def test_the_input_of_each_encoder_is_added_to_the_output_of_its_decoder(level):
+    model, seen = randomise(PaperLinkNet(11)).eval().double(), {}
+    encoder, decoder = getattr(model, f"encoder{level}"), getattr(model, f"decoder{level}")
+    after = getattr(model, f"decoder{level - 1}") if level > 1 else model.final_deconv1
+    encoder.register_forward_hook(lambda m, inputs, output: seen.update(passed=inputs[0]))
+    decoder.register_forward_hook(lambda m, inputs, output: seen.update(decoded=output))
+    after.register_forward_hook(lambda m, inputs, output: seen.update(received=inputs[0]))
+    with torch.inference_mode():
+        model(torch.randn(1, 3, 49, 70, dtype=torch.float64))
+    torch.testing.assert_close(seen["received"], seen["decoded"] + seen["passed"])
+    assert seen["passed"].abs().max() > 0 and seen["decoded"].abs().max() > 0
+    # The authors' ReLU behind the sum is left out for this reason.
+    torch.testing.assert_close(seen["received"].relu(), seen["received"])
 
 
 @BOTH
