@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from ch03_workflow.mnist import open_mnist
+from ch03_workflow.loaders.mnist import read_mnist
 from common.cli import UserError
 
 MEAN, STD = 0.1307, 0.3081  # of the pixels of MNIST's training images, 0 to 1
@@ -27,22 +27,21 @@ class Digits(Dataset):
 
 def get_data_loaders(args, val_batch_size=1000):
     """The loaders of the training, the validation and the test images; the first is shuffled, its batches full."""
-    training, test = (open_mnist(args.data, train) for train in (True, False))
+    (images, labels), (test_images, test_labels) = (read_mnist(args.data, train) for train in (True, False))
     # The same images validate in every run, whatever --seed.
-    order = torch.randperm(len(training), generator=torch.Generator().manual_seed(0))
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
     train, val = order[(n := round(VALIDATION_SHARE * len(order))) :], order[:n]
     if len(train) < args.batch_size:
         raise UserError(f"--batch-size {args.batch_size} is more than the {len(train)} training images")
 
-    def load(split, chosen, batch_size, shuffle=False):
-        digits = Digits(split.data[chosen].to(args.device), split.targets[chosen].to(args.device))
+    def load(images, labels, batch_size, shuffle=False):
+        digits = Digits(images.to(args.device), labels.to(args.device))
         return DataLoader(digits, batch_size, shuffle=shuffle, drop_last=shuffle, collate_fn=lambda batch: batch)
 
-    every = torch.arange(len(test))
     return (
-        load(training, train, args.batch_size, shuffle=True),
-        load(training, val, val_batch_size),
-        load(test, every, val_batch_size),
+        load(images[train], labels[train], args.batch_size, shuffle=True),
+        load(images[val], labels[val], val_batch_size),
+        load(test_images, test_labels, val_batch_size),
     )
 
 

@@ -1,145 +1,33 @@
-"""MNIST as `torchvision.datasets.MNIST` reads it: the embedded sample, or a folder with the real files (listing 3.4).
+"""MNIST through torchvision: what listings 3.4 and 3.5 print.
 
-    python ch03_workflow/mnist.py                     the sample
+    python ch03_workflow/mnist.py                     digits that the repository draws
     python ch03_workflow/mnist.py --data DIR          real files, in DIR/MNIST/raw
     python ch03_workflow/mnist.py --download DIR      fetches them
 
-It prints what listings 3.4 and 3.5 print and draws the first images of each label into `runs/mnist/digits.png`.
-
-The files are checked before the library reads them, since its own complaints name neither the file nor the fault.
-Where they are still packed (`*.gz`, as they are published), they are unpacked into `data/cache`, not beside the user's.
+It draws the first images of each label into `runs/mnist/digits.png`. `loaders/mnist.py` draws the sample if it is not
+there yet, and checks and unpacks what it is given.
 """
 
 import argparse
-import gzip
-import hashlib
-import shutil
-import zlib
 from pathlib import Path
 
-import numpy as np
-from matplotlib.figure import Figure
 from torchvision import datasets
 
+from ch03_workflow.loaders.mnist import download, mnist_folder
+from ch03_workflow.pictures.digits import draw_sheet
 from common import cli
-from common.cli import UserError
-from data.digits import make_digits
-from data.sample_folder import make_sample
-
-DATA = Path(__file__).parents[1] / "data"
-SAMPLE = DATA / "samples" / "digits"
-CACHE = DATA / "cache"
-PARTS, KINDS = ("train", "t10k"), ("images-idx3-ubyte", "labels-idx1-ubyte")
-SIDE = 28
-IMAGES, LABELS = 0x803, 0x801  # a file's first four bytes: 8 for unsigned bytes, then how many axes
 
 
-def open_mnist(data, train, transform=None):
-    """A split of MNIST: items are (PIL image or what `transform` makes of it, label from 0 to 9).
-
-    Its `data`, uint8, (images, 28, 28), and `targets`, int64, (images,), are there as a whole too.
-
-    Args:
-        data: "sample", or the folder in which `MNIST/raw` lies; its files may be packed as they are published.
-        train: True for the part to train on, False for the part to test on.
-        transform: what to do with each image, as torchvision's data sets take it.
-
-    Raises:
-        UserError: no such folder; a file that is missing, cut short or of another format; images and labels that do
-            not match. The message names the file, what was found and what was expected.
-    """
-    root = make_digits(SAMPLE) if data == "sample" else _unpack(Path(data).resolve())
-    for part in PARTS:
-        _check_part(root / "MNIST" / "raw", part)
-    return datasets.MNIST(root, train=train, transform=transform)
-
-
-def download(folder):
-    """Fetches the four files into `folder/MNIST/raw` with torchvision, which compares their checksums.
-
-    Raises:
-        UserError: the servers cannot be read, what they sent is damaged, or files are there already and damaged.
-    """
-    raw = Path(folder) / "MNIST" / "raw"
-    for part in PARTS:
-        # The library takes what is there for whole.
-        if all((raw / f"{part}-{kind}").exists() for kind in KINDS):
-            _check_part(raw, part)
-    try:
-        datasets.MNIST(folder, download=True)
-    except (RuntimeError, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{folder}: MNIST not downloaded ({reason})") from None
-    print(f"MNIST lies in {folder}; use it with --data {folder}")
-
-
-def _unpack(root):
-    """The folder with the unpacked files: `root` itself, or one in the cache."""
-    raw = root / "MNIST" / "raw"
-    if not raw.is_dir():
-        raise UserError(f"--data {root}: no folder MNIST/raw in it; expected MNIST's four files there")
-    plain = [raw / f"{part}-{kind}" for part in PARTS for kind in KINDS]
-    sources = [path if path.exists() else path.with_name(path.name + ".gz") for path in plain]
-    for path, source in zip(plain, sources):
-        if not source.is_file():
-            raise UserError(f"{path}: no such file, packed (.gz) or not; expected MNIST's four files")
-    if sources == plain:
-        return root
-
-    def write(folder):
-        (folder / "MNIST" / "raw").mkdir(parents=True)
-        for path, source in zip(plain, sources):
-            opened = gzip.open if source.suffix == ".gz" else open
-            try:
-                with opened(source, "rb") as packed, open(folder / "MNIST" / "raw" / path.name, "wb") as unpacked:
-                    shutil.copyfileobj(packed, unpacked)
-            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-                raise UserError(f"{source}: not a whole gzip file ({error}); expected one as it is published") from None
-
-    # Size and time tell a file that was put right from the one that is in the cache.
-    stamps = {str(source): [source.stat().st_size, source.stat().st_mtime_ns] for source in sources}
-    name = hashlib.sha256(str(root).encode()).hexdigest()[:12]
-    return make_sample(CACHE / f"mnist-{name}", {"sample": "MNIST, unpacked", "from": stamps}, write)
-
-
-def _check_part(raw, part):
-    pictures, path = (raw / f"{part}-{kind}" for kind in KINDS)
-    images, labels = _check_file(pictures, IMAGES, (SIDE, SIDE)), _check_file(path, LABELS, ())
-    if images != labels:
-        raise UserError(f"{path}: {labels:,} labels, expected {images:,}, one for each image of {pictures.name}")
-    values = np.fromfile(path, dtype=np.uint8, offset=8)
-    if (wrong := np.flatnonzero(values > 9)).size:
-        raise UserError(f"{path}: label {values[wrong[0]]} of image {wrong[0]}; expected 0 to 9")
-
-
-def _check_file(path, magic, shape):
-    """How many items an idx file holds, each of the given shape."""
-    size = path.stat().st_size
-    axes = 1 + len(shape)
-    with open(path, "rb") as file:
-        header = np.frombuffer(file.read(4 * (1 + axes)).ljust(4 * (1 + axes), b"\0"), dtype=">u4").tolist()
-    if header[0] != magic:
-        raise UserError(f"{path}: starts with {header[0]:#010x}, expected {magic:#010x}: no idx file of its name")
-    count, found = header[1], tuple(header[2:])
-    if found != shape:
-        raise UserError(f"{path}: images of {found[0]} x {found[1]}, expected {shape[0]} x {shape[1]}")
-    expected = 4 * (1 + axes) + count * int(np.prod(shape))
-    if size != expected:
-        fault = "cut short" if size < expected else "too long"
-        raise UserError(f"{path}: {size:,} bytes, expected {expected:,} for the {count:,} items it names: {fault}")
-    return count
-
-
-def draw_sheet(mnist, path, columns=20):
-    """Draws the first `columns` images of each label, a row a label."""
-    rows = [mnist.data[mnist.targets == label][:columns] for label in range(10)]
-    sheet = np.vstack([np.hstack([np.pad(image, 1) for image in row]) for row in rows])
-    height, width = sheet.shape
-    figure = Figure(figsize=(width / 75, height / 75 + 0.4), dpi=150, layout="constrained")
-    axes = figure.add_subplot(title=f"{len(mnist):,} images of 28 x 28: the first of each label", ylabel="label")
-    axes.imshow(sheet, cmap="gray_r")
-    axes.set(xticks=[], yticks=np.arange(15, height, 30), yticklabels=range(10))
-    figure.savefig(path)
+def show(args):
+    folder = mnist_folder(args.data)
+    mnist = datasets.MNIST(folder)
+    print(mnist)
+    print(mnist[1])
+    print(len(mnist))
+    args.out.mkdir(parents=True, exist_ok=True)
+    draw_sheet(mnist, args.out / "digits.png")
+    test = datasets.MNIST(folder, train=False)
+    print(f"{len(mnist):,} to train, {len(test):,} to test; look at {args.out / 'digits.png'}")
 
 
 def main(argv=None):
@@ -148,15 +36,7 @@ def main(argv=None):
     flags.add_argument("--download", type=Path, metavar="DIR", help="fetch the real set into DIR, then stop")
     flags.add_argument("--out", type=Path, default=Path("runs/mnist"), metavar="DIR", help="(default: %(default)s)")
     args = flags.parse_args(argv)
-    if args.download:
-        download(args.download)
-        return
-    mnist = open_mnist(args.data, train=True)
-    args.out.mkdir(parents=True, exist_ok=True)
-    draw_sheet(mnist, args.out / "digits.png")
-    print(mnist)
-    print(mnist[1])
-    print(f"{len(mnist):,} to train, {len(open_mnist(args.data, train=False)):,} to test; {args.out / 'digits.png'}")
+    download(args.download) if args.download else show(args)
 
 
 if __name__ == "__main__":

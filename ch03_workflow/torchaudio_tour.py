@@ -6,8 +6,6 @@ It prints what the pages print, as it is today, and leaves one recording in thre
 `spectrograms.png` in `runs/torchaudio_tour`. The recogniser that learns from these recordings is yesno.py.
 """
 
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
@@ -16,13 +14,13 @@ from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 from torchaudio import transforms
 
-from ch03_workflow.loaders.audio import YesNo, has_torchcodec, load, save
+from ch03_workflow.loaders.audio import has_torchcodec, load, save
+from ch03_workflow.loaders.yesno import SAMPLE, YesNo
 from ch03_workflow.pictures.audio import draw_spectrogram, draw_waveform
 from common import cli
 from data.spoken_tones import make_spoken_tones
 
 args = cli.tour(__doc__)
-SAMPLE = Path(__file__).parents[1] / "data" / "samples" / "spoken_tones"
 
 # %% 3.14 Installing: `pip install torchaudio soundfile`, no SoX and no build from source
 print(f"{torchaudio.__version__ = }")

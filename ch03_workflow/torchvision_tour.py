@@ -18,7 +18,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from ch03_workflow.loaders.image_folder import open_image_folder
-from ch03_workflow.mnist import SAMPLE, open_mnist
+from ch03_workflow.loaders.mnist import mnist_folder
 from common import cli
 from data.tiny_objects import draw_object
 
@@ -31,10 +31,10 @@ from torchvision import transforms
 
 print(f"{torchvision.__version__ = }, {torchvision.get_image_backend() = }")
 
-# %% 3.4 MNIST; open_mnist draws the sample if it is not there yet, and returns the library's own object
+# %% 3.4 MNIST; mnist_folder draws the sample if it is not there yet
 # The page's v.datasets.MNIST('.', download=True) fetches the real set: python ch03_workflow/mnist.py --download DIR
-open_mnist("sample", train=True)
-mnist = v.datasets.MNIST(SAMPLE, train=True)
+root = mnist_folder("sample")
+mnist = v.datasets.MNIST(root)
 print(mnist)
 print(f"a torch Dataset: {isinstance(mnist, Dataset)}")
 
@@ -44,7 +44,7 @@ print((image, label))
 print(f"{len(mnist) = }, {image.mode = }, {image.size = }")
 
 # %% With a transform to tensors, a DataLoader takes it as it is
-loader = DataLoader(v.datasets.MNIST(SAMPLE, transform=transforms.ToTensor()), batch_size=32)
+loader = DataLoader(v.datasets.MNIST(root, transform=transforms.ToTensor()), batch_size=32)
 images, labels = next(iter(loader))
 print(f"{images.shape = }, {labels[:8] = }")
 

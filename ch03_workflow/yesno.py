@@ -11,7 +11,6 @@ the network finds the places itself. It prints what was heard in the held-out re
 """
 
 import json
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -21,15 +20,11 @@ from torch import nn, optim
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
-from ch03_workflow.loaders.audio import YesNo, load_mono
+from ch03_workflow.loaders.yesno import SAMPLE_RATE, SPLITS, open_recording, read_split
 from ch03_workflow.pictures.audio import save_answers
 from common import cli, report, training
 from common.cli import UserError
-from data.spoken_tones import make_spoken_tones
 
-SAMPLE = Path(__file__).parents[1] / "data" / "samples" / "spoken_tones"
-SPLITS = ("train", "test")
-SAMPLE_RATE = 8000
 BANDS = 40
 CLASSES = ("silence", "no", "yes")  # label + 1; CTC's blank is class 0
 
@@ -53,32 +48,11 @@ def features(waveform):
     return (decibels - background) / 20
 
 
-def open_recording(path):
-    """The waveform of a mono recording at 8 kHz, `(samples,)`, at least a tenth of a second long."""
-    waveform = load_mono(path, SAMPLE_RATE)
-    if len(waveform) < SAMPLE_RATE // 10:
-        raise UserError(f"{path}: {len(waveform)} samples, too short for a word; expected at least 0.1 s")
-    return waveform
-
-
 class Recordings(Dataset):
-    """One split of YESNO's recordings, in memory: items are features `(bands, frames)` and labels `(8,)`.
+    """One split of YESNO's recordings, in memory: items are features `(bands, frames)` and labels `(8,)`."""
 
-    Raises:
-        UserError: an unknown split, too few recordings, or whatever is wrong with the folder or a file.
-    """
-
-    def __init__(self, root, split, seed):
-        if split not in SPLITS:
-            raise UserError(f"no split {split!r}; expected {', '.join(SPLITS)}")
-        everyone = YesNo(root).recordings
-        held_out = len(everyone) // 5
-        if not held_out:
-            raise UserError(f"--data {root}: {len(everyone)} recordings; a fifth is held out, so expected at least 5")
-        order = torch.randperm(len(everyone), generator=torch.Generator().manual_seed(seed)).tolist()
-        chosen = order[:held_out] if split == "test" else order[held_out:]
-        self.paths = [everyone[index][0] for index in chosen]
-        self.labels = [torch.tensor(everyone[index][1]) for index in chosen]
+    def __init__(self, data, split, seed):
+        self.paths, self.labels = read_split(data, split, seed)
         self.features = [features(open_recording(path)) for path in self.paths]
 
     def __len__(self):
@@ -208,12 +182,8 @@ def draw(net, path, picture, title):
     return heard
 
 
-def folder(args):
-    return make_spoken_tones(SAMPLE) if args.data == "sample" else args.data
-
-
 def train(args):
-    trainset, testset = (Recordings(folder(args), split, args.seed) for split in SPLITS)
+    trainset, testset = (Recordings(args.data, split, args.seed) for split in SPLITS)
     print(f"{len(trainset)} recordings to train, {len(testset)} held out, on {args.device}")
     trainloader = training.loader(trainset, args, training=True, collate_fn=collate)
     net = YesNoNet().to(args.device)
@@ -259,7 +229,7 @@ def evaluate(args):
     net, seed = load_trained(args)
     if seed not in (None, args.seed):
         raise UserError(f"--seed {args.seed}: these weights were trained with --seed {seed}, which held out others")
-    dataset = Recordings(folder(args), args.evaluate, args.seed)
+    dataset = Recordings(args.data, args.evaluate, args.seed)
     if idist.get_rank() == 0:
         args.out.mkdir(parents=True, exist_ok=True)
         accuracy = show(net, dataset, args.out)

@@ -13,7 +13,8 @@ import torch
 import torchaudio
 
 from ch03_workflow.loaders import audio
-from ch03_workflow.loaders.audio import YesNo, load, load_mono, save
+from ch03_workflow.loaders.audio import load, load_mono, save
+from ch03_workflow.loaders.yesno import YesNo
 from common.cli import UserError
 from data.spoken_tones import make_spoken_tones
 

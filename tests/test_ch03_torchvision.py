@@ -7,6 +7,7 @@ import http.server
 import io
 import runpy
 import shutil
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -20,10 +21,10 @@ from torch.utils.data import Dataset
 from torchvision.datasets import MNIST
 from torchvision.datasets.utils import calculate_md5
 
-from ch03_workflow import mnist as mnist_file
-from ch03_workflow import transfer_tour, workflow
+from ch03_workflow import mnist, transfer_tour, workflow
+from ch03_workflow.loaders import mnist as mnist_file
 from ch03_workflow.loaders.image_folder import open_image_folder
-from ch03_workflow.mnist import open_mnist
+from ch03_workflow.loaders.mnist import mnist_folder, read_mnist
 from common import cli
 from common.cli import UserError
 from data.digits import make_digits
@@ -202,17 +203,16 @@ def pack(root):
 
 def test_packed_files_are_unpacked_elsewhere(digits, tmp_path, monkeypatch):
     monkeypatch.setattr(mnist_file, "CACHE", tmp_path / "cache")
-    plain = open_mnist(digits, train=True)
+    plain = read_mnist(digits, train=True)
     pack(digits)
     for _ in range(2):
-        packed = open_mnist(digits, train=True)
-        assert torch.equal(packed.data, plain.data) and torch.equal(packed.targets, plain.targets)
+        assert all(map(torch.equal, read_mnist(digits, train=True), plain))
     assert len(list((digits / "MNIST/raw").iterdir())) == 4 and len(list((tmp_path / "cache").iterdir())) == 1
     # A file that is put right, or spoilt, is noticed.
     path = digits / "MNIST/raw/train-labels-idx1-ubyte.gz"
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(UserError, match=r"train-labels-idx1-ubyte\.gz: not a whole gzip file"):
-        open_mnist(digits, train=False)
+        mnist_folder(digits)
 
 
 @pytest.mark.parametrize(
@@ -235,15 +235,15 @@ def test_a_fault_is_told_with_the_file(digits, name, spoil, message):
     else:
         path.unlink()
     with pytest.raises(UserError, match=f"{name}: {message}"):
-        open_mnist(digits, train=True)
+        mnist_folder(digits)
 
 
 def test_a_folder_without_mnist(tmp_path, monkeypatch, capsys):
     with pytest.raises(UserError, match="no folder MNIST/raw in it"):
-        open_mnist(tmp_path, train=True)
+        mnist_folder(tmp_path)
     monkeypatch.setattr(sys, "argv", ["mnist.py", "--data", str(tmp_path / "nowhere")])
     with pytest.raises(SystemExit) as ended:
-        cli.run(mnist_file.main)
+        cli.run(mnist.main)
     assert ended.value.code == 2 and "no folder MNIST/raw" in capsys.readouterr().err
 
 
@@ -270,15 +270,26 @@ def test_download_through_torchvision(digits, mirror, tmp_path, monkeypatch, cap
     sums = [(name, calculate_md5(digits / "MNIST/raw" / name)) for name, _ in MNIST.resources]
     monkeypatch.setattr(MNIST, "resources", sums)
     mnist_file.download(tmp_path / "fetched")
-    assert len(open_mnist(tmp_path / "fetched", train=False)) == 20 and "--data" in capsys.readouterr().out
+    assert len(read_mnist(tmp_path / "fetched", train=False)[1]) == 20 and "--data" in capsys.readouterr().out
     cut = tmp_path / "fetched/MNIST/raw/t10k-images-idx3-ubyte"
     cut.write_bytes(cut.read_bytes()[:-1])
     with pytest.raises(UserError, match="cut short"):
         mnist_file.download(tmp_path / "fetched")
 
 
+@pytest.mark.parametrize("train", [True, False])
+def test_torchvision_reads_the_same(digits, train):
+    theirs, (images, labels) = MNIST(mnist_folder(digits), train=train), read_mnist(digits, train)
+    assert torch.equal(theirs.data, images) and torch.equal(theirs.targets, labels) and labels.dtype == torch.int64
+
+
+def test_no_program_pays_for_torchvision_s_models(digits):
+    code = "import sys, ch03_workflow.ignite_trainer; sys.exit('torchvision' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
 def test_the_program_prints_and_draws(digits, tmp_path, capsys):
-    mnist_file.main(["--data", str(digits), "--out", str(tmp_path / "out")])
+    mnist.main(["--data", str(digits), "--out", str(tmp_path / "out")])
     printed = capsys.readouterr().out
     assert "Number of datapoints: 60" in printed and "60 to train, 20 to test" in printed
     assert (tmp_path / "out/digits.png").stat().st_size > 5000
@@ -288,10 +299,10 @@ def test_the_program_prints_and_draws(digits, tmp_path, capsys):
 @pytest.mark.skipif(not REAL.is_dir(), reason="no ../shared/data")
 def test_the_real_files_are_read():
     before = sorted((REAL / "MNIST/raw").iterdir())
-    train, test = open_mnist(REAL, train=True), open_mnist(REAL, train=False)
-    assert (len(train), len(test)) == (60_000, 10_000) and train.data.shape == (60_000, 28, 28)
-    assert train.targets.bincount().tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
-    assert train.data.float().mean().item() == pytest.approx(33.3184, abs=1e-3)
+    (images, labels), (test_images, test_labels) = read_mnist(REAL, train=True), read_mnist(REAL, train=False)
+    assert images.shape == (60_000, 28, 28) and test_images.shape == (10_000, 28, 28) and len(test_labels) == 10_000
+    assert labels.bincount().tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    assert images.float().mean().item() == pytest.approx(33.3184, abs=1e-3)
     assert sorted((REAL / "MNIST/raw").iterdir()) == before
 
 

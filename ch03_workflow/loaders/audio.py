@@ -1,11 +1,10 @@
-"""Audio files as tensors: `load` and `save` through soundfile, and torchaudio's YESNO read in the same way.
+"""Audio files as tensors: `load` and `save` through soundfile.
 
 Since torchaudio 2.9 `torchaudio.load` and `save` need TorchCodec, and TorchCodec needs FFmpeg's libraries. soundfile
 brings its own library and reads and writes WAV, FLAC, OGG and MP3 with neither. What soundfile does not know (M4A, the
 sound of a film) is left to `torchaudio.load`, where that works.
 """
 
-import re
 import struct
 import sys
 from pathlib import Path
@@ -113,41 +112,3 @@ def save(path, waveform, sample_rate):
         soundfile.write(path, waveform.T.cpu().numpy(), sample_rate)
     except (soundfile.LibsndfileError, TypeError, ValueError) as error:
         raise UserError(f"{path}: not written ({error}); expected a name that ends in .wav, .flac or .mp3") from None
-
-
-class YesNo(torchaudio.datasets.YESNO):
-    """torchaudio's YESNO (listing 3.16), with its recordings read through `load` instead of `torchaudio.load`.
-
-    Each recording is a man who says eight times yes or no in Hebrew (ken, lo); its name holds the answers:
-    `0_1_0_1_0_1_1_1.wav`, 1 for yes. An item is `(waveform, sample_rate, labels)`: float32 `(1, samples)`, Hz, and a
-    list of eight numbers.
-
-    Attributes:
-        recordings: a pair (path, labels) for each item.
-
-    Args:
-        root: the folder that holds `waves_yesno`, or that folder itself.
-
-    Raises:
-        UserError: no such folder, none with WAV files, or a file whose name does not hold eight labels.
-    """
-
-    def __init__(self, root):
-        root = Path(root).resolve()
-        if not root.is_dir():
-            raise UserError(f"--data {root}: no such folder")
-        folder = root / "waves_yesno" if (root / "waves_yesno").is_dir() else root
-        super().__init__(folder.parent, folder_in_archive=folder.name)
-        if not self._walker:
-            raise UserError(f"--data {folder}: no WAV file in it; expected waves_yesno/0_1_0_1_0_1_1_1.wav and others")
-        self.recordings = []
-        for name in self._walker:
-            path = folder / f"{name}.wav"
-            if not re.fullmatch("[01](_[01]){7}", name):
-                expected = "expected eight labels of 0 or 1, as in 0_1_0_1_0_1_1_1.wav"
-                raise UserError(f"{path}: a name without eight labels; {expected}")
-            self.recordings.append((path, [int(label) for label in name.split("_")]))
-
-    def __getitem__(self, index):
-        path, labels = self.recordings[index]
-        return *load(path), labels
