@@ -24,11 +24,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.transforms import v2
 
 from benchmarks import page_linknet
-from ch04_vision.linknet import SegmentationLoss
 from ch04_vision.linknet_blocks import SegmentationModel, fuse
 from ch04_vision.linknet_paper import PaperLinkNet
 from ch04_vision.loaders.augment import RandomColour, RandomScaleCropFlip, prepare
 from ch04_vision.loaders.camvid import CLASSES, VOID, CamVid
+from ch04_vision.segmentation import SegmentationLoss
 from common import cli, report, training
 
 HEIGHT, WIDTH, BATCH = 352, 480, 4

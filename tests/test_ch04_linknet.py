@@ -9,7 +9,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import resnet18
 
 from benchmarks import page_linknet
-from ch04_vision.linknet import SegmentationLoss, figures_of
 from ch04_vision.linknet_blocks import (
     ConvBlock,
     ConvBlockWithoutSequential,
@@ -21,6 +20,7 @@ from ch04_vision.linknet_blocks import (
 )
 from ch04_vision.linknet_paper import PaperLinkNet
 from ch04_vision.loaders.camvid import CLASSES, VOID
+from ch04_vision.segmentation import SegmentationLoss, figures_of
 
 BOTH = pytest.mark.parametrize("network", [SegmentationModel, PaperLinkNet])
 
