@@ -11,11 +11,9 @@ import ignite.distributed as idist
 import torch
 from ignite.utils import manual_seed
 
+from common.errors import UserError
+
 PRECISIONS = ["off", "bf16", "fp16"]
-
-
-class UserError(Exception):
-    """A mistake that the user can mend: the message says what was found, where, and what was expected."""
 
 
 class Parser(argparse.ArgumentParser):

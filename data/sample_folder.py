@@ -2,16 +2,17 @@
 
 import json
 import os
-import shutil
-import tempfile
 from pathlib import Path
+
+from common.files import beside, from_a_browser
 
 
 def make_sample(root, parameters, write) -> Path:
     """Makes a sample in the folder `root`, unless it is there already, and returns the folder.
 
     Of processes that make it at once, the first to finish wins and the others use its work. A `sample.json` in the
-    folder says what it was made with, how many files it holds and how many bytes: enough to notice a lost or a cut one.
+    folder says what it was made with and how many bytes each of its files has: enough to notice a lost or a cut one.
+    What else lies in the folder is somebody's own, and stays.
 
     Args:
         root: the folder to make.
@@ -25,28 +26,34 @@ def make_sample(root, parameters, write) -> Path:
     if is_complete(root, parameters):
         return root
     refuse_foreign(root, parameters["sample"])
-    root.parent.mkdir(parents=True, exist_ok=True)
-    making = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
-    try:
-        making.chmod(0o755)  # mkdtemp's folders are closed to other users
+    with beside(root) as making:
+        making = making / root.name
+        making.mkdir()
         write(making)
-        (making / "sample.json").write_text(json.dumps(parameters | contents(making)) + "\n")
+        files = {path.relative_to(making).as_posix(): path.stat().st_size for path in files_of(making)}
+        (making / "sample.json").write_text(json.dumps(parameters | {"files": files}) + "\n")
         publish(making, root, parameters)
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
     return root
 
 
-def contents(root):
-    """How many files a sample holds, its `sample.json` aside, and how many bytes they take."""
-    paths = (Path(folder, name) for folder, _, names in os.walk(root) for name in names if name != "sample.json")
-    sizes = [path.stat().st_size for path in paths]
-    return {"files": len(sizes), "bytes": sum(sizes)}
+def files_of(root):
+    return [Path(folder, name) for folder, _, names in os.walk(root) for name in names]
+
+
+def read_list(root):
+    """What `sample.json` says; an empty dictionary where it cannot be read."""
+    try:
+        said = json.loads((root / "sample.json").read_text())
+        return said if isinstance(said["files"], dict) else {}
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return {}
 
 
 def is_complete(root, parameters):
+    said = read_list(root)
+    files = said.pop("files", None)
     try:
-        return json.loads((root / "sample.json").read_text()) == parameters | contents(root)
+        return said == parameters and all((root / name).stat().st_size == size for name, size in files.items())
     except (OSError, ValueError):
         return False
 
@@ -54,7 +61,7 @@ def is_complete(root, parameters):
 def refuse_foreign(root, name):
     """Only a folder with a `sample.json`, or an empty one, is ours to replace: nobody's real data set is deleted."""
     try:
-        names = os.listdir(root)
+        names = [each for each in os.listdir(root) if not from_a_browser(each)]
     except FileNotFoundError:
         return
     except NotADirectoryError:
@@ -72,10 +79,30 @@ def publish(making, root, parameters):
             if is_complete(root, parameters):
                 return
             refuse_foreign(root, parameters["sample"])
-            outdated = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
+            outdated = making.with_name("outdated")
             try:
-                os.replace(root, outdated / "outdated")
+                os.replace(root, outdated)
             except FileNotFoundError:  # another process has just moved it away
-                pass
-            finally:
-                shutil.rmtree(outdated, ignore_errors=True)
+                continue
+            keep_what_is_not_ours(outdated, root, {*read_list(making)["files"], "sample.json"})
+
+
+def keep_what_is_not_ours(outdated, root, ours):
+    """Deletes the files of an old sample; what is left, somebody's notes, is put beside the new one.
+
+    Args:
+        ours: the names of the new sample's files: what an old one has that lost its list.
+    """
+    ours |= read_list(outdated).get("files", {}).keys()
+    others = []
+    for path in files_of(outdated):
+        if path.relative_to(outdated).as_posix() in ours:
+            path.unlink()
+        elif not from_a_browser(path.name):
+            others.append(path)
+    if others:
+        number = 1
+        while (kept := root.with_name(f"{root.name}_kept_{number}")).exists():
+            number += 1
+        os.replace(outdated, kept)
+        print(f"{root}: made anew; {len(others)} files in it that are not the sample's lie in {kept} now")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from common.files import beside
 from data import streets
 from data.street_scenes import painter as painter_module
 from data.street_scenes.painter import BUILDING, CAR, FENCE, POLE, ROAD, SKY, VOID, Painter, board
@@ -147,6 +148,30 @@ def test_an_interrupted_making_leaves_nothing_that_passes_for_a_sample(tmp_path,
     monkeypatch.undo()
     (tmp_path / ".streets-killed" / "train").mkdir(parents=True)  # what a killed process leaves behind
     assert len(pictures(make_streets(root, **SMALL))) == 8
+    assert [path.name for path in tmp_path.iterdir()] == ["streets"]
+
+
+def test_what_somebody_left_in_a_sample_stays(tmp_path, monkeypatch, capsys):
+    root = make_streets(tmp_path / "streets", **SMALL)
+    (root / ".DS_Store").touch()
+    (root / "train" / "Thumbs.db").touch()
+    (root / "notes.txt").write_text("mine")
+    with monkeypatch.context() as patch:
+        patch.setattr(streets, "draw_street", lambda *_: pytest.fail("drawn again"))
+        make_streets(root, **SMALL)
+    make_streets(root, seed=1, **SMALL)
+    assert not (root / "notes.txt").exists() and len(pictures(root)) == 8
+    kept = [path.name for path in (tmp_path / "streets_kept_1").rglob("*") if path.is_file()]
+    assert sorted(kept) == [".DS_Store", "Thumbs.db", "notes.txt"]
+    assert "1 files in it that are not the sample's lie in" in capsys.readouterr().out
+
+
+def test_a_folder_that_a_living_process_draws_in_is_left(tmp_path):
+    with beside(tmp_path / "streets") as making:
+        (making / "half.png").touch()
+        make_streets(tmp_path / "streets", **SMALL)
+        assert (making / "half.png").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["streets"]
 
 
 def test_a_folder_that_is_no_sample_is_left_alone(tmp_path):

@@ -72,7 +72,7 @@ def test_a_whole_sample_is_left_and_a_damaged_one_made_again(tmp_path, monkeypat
     assert pictures(make_tiny_objects(root, pictures=(1, 1))) == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["sample"]  # nothing is left beside it
     parameters = json.loads((root / "sample.json").read_text())
-    assert parameters["files"] == 20 and parameters["pictures"] == [1, 1]
+    assert len(parameters["files"]) == 20 and parameters["pictures"] == [1, 1]
 
 
 def test_a_folder_that_is_no_sample_is_left_as_it_is(tmp_path):
