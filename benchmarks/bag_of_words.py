@@ -19,16 +19,15 @@ import argparse
 import copy
 import time
 from collections import Counter, defaultdict
-from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
 from ch05_sequence.loaders.snli import LABELS, PAD, open_snli
+from data import sample
 from data.sentence_pairs import make_sentence_pairs
 
-SAMPLE = Path(__file__).parents[1] / "data" / "samples" / "sentence_pairs"
 BATCH = 64
 
 
@@ -132,7 +131,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=30, help="(default: 30)")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    splits = open_snli(make_sentence_pairs(SAMPLE) if args.data == "sample" else args.data)
+    splits = open_snli(sample(make_sentence_pairs) if args.data == "sample" else args.data)
     words = len(splits["train"].vocabulary)
     print(", ".join(f"{len(pairs)} pairs for {split}" for split, pairs in splits.items()) + f", {words} words")
     networks = {

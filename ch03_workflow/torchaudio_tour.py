@@ -15,9 +15,10 @@ from torch.nn.utils.rnn import pad_sequence
 from torchaudio import transforms
 
 from ch03_workflow.loaders.audio import has_torchcodec, load, save
-from ch03_workflow.loaders.yesno import SAMPLE, YesNo
+from ch03_workflow.loaders.yesno import YesNo
 from ch03_workflow.pictures.audio import draw_spectrogram, draw_waveform
 from common import cli
+from data import sample
 from data.spoken_tones import make_spoken_tones
 
 args = cli.tour(__doc__)
@@ -27,7 +28,7 @@ print(f"{torchaudio.__version__ = }")
 
 # %% 3.15 torchaudio.load needs TorchCodec and FFmpeg since 2.9; without them it raises
 codec_works = has_torchcodec()
-first, _ = YesNo(make_spoken_tones(SAMPLE)).recordings[0]
+first, _ = YesNo(sample(make_spoken_tones)).recordings[0]
 try:
     torchaudio.load(first)
     refusal = None
@@ -61,7 +62,7 @@ if codec_works:
 
 # %% 3.16 YESNO is a Dataset of (waveform, sample_rate, labels)
 # On the page: torchaudio.datasets.YESNO('.', download=True). YesNo is that class, reading through soundfile.
-yesno_data = YesNo(make_spoken_tones(SAMPLE))
+yesno_data = YesNo(sample(make_spoken_tones))
 waveform, sample_rate, labels = yesno_data[20]
 print(f"{len(yesno_data)} recordings; one of them: {waveform.shape}, {sample_rate} Hz, {labels = }")
 datasets = sorted(torchaudio.datasets.__all__)

@@ -20,8 +20,10 @@ from torch import nn
 from torchtext import data
 
 from ch03_workflow import plain_text_pipeline as plain
-from ch03_workflow.loaders.trec import SAMPLE, TEST_FILE, TRAIN_FILE, TSV_FILES, read_label_file, read_splits, write_tsv
+from ch03_workflow.loaders.trec import TEST_FILE, TRAIN_FILE, TSV_FILES, read_label_file, read_splits, write_tsv
 from common import cli
+from data import sample
+from data.questions import make_questions
 
 args = cli.tour(__doc__)
 device = args.device
@@ -223,17 +225,18 @@ print(f"{len(sst_train)} phrases in {len(lines['train.txt'])} trees; {sst_train[
 
 # %% TREC through torchtext's own class
 # It reads the label file as UTF-8, with an exception for the one letter of TREC that is none: others stop it.
+questions = sample(make_questions)
 try:
-    torchtext.datasets.TREC(str(SAMPLE / TRAIN_FILE), TextData, LabelData)
+    torchtext.datasets.TREC(str(questions / TRAIN_FILE), TextData, LabelData)
 except UnicodeDecodeError as error:
     not_utf8 = str(error)
     print(f"UnicodeDecodeError: {not_utf8}")
 (args.out / "trec").mkdir(exist_ok=True)
 for name in (TRAIN_FILE, TEST_FILE):
-    text = (SAMPLE / name).read_text(encoding="iso-8859-1")
+    text = (questions / name).read_text(encoding="iso-8859-1")
     (args.out / "trec" / name).write_text(text, encoding="utf-8")
 trec_train, trec_test = torchtext.datasets.TREC.splits(TextData, data.LabelField(), root=str(args.out))
-ours = [(question.text.split(), question.label) for question in read_label_file(SAMPLE / TEST_FILE)]
+ours = [(question.text.split(), question.label) for question in read_label_file(questions / TEST_FILE)]
 same_trec = ours == [(example.text, example.label) for example in trec_test]
 print(f"{len(trec_train) = }, {len(trec_test) = }, {same_trec = }")
 

@@ -11,7 +11,6 @@ embedded drawings; the small set holds the three other kinds.
 """
 
 import copy
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -23,9 +22,9 @@ from torchvision.transforms import v2
 from ch03_workflow.loaders.image_folder import open_image_folder
 from common import cli, training
 from common.cli import UserError
+from data import sample
 from data.tiny_objects import make_tiny_objects
 
-SAMPLE = Path(__file__).parents[1] / "data" / "samples" / "tiny_objects"
 # The kinds of drawings that the base network never sees, ten of each to learn from. Their kin (truck, dog, airplane)
 # are among the seven that it does see, so that what it has learnt there is of use here.
 SMALL_SET, PICTURES = ("automobile", "cat", "ship"), 10
@@ -111,7 +110,7 @@ def base_network(args):
             raise UserError(f"--weights imagenet: {weights.url} not downloaded ({error})") from None
     if args.weights == "none":
         return torchvision.models.resnet18(weights=None), small
-    folder = make_tiny_objects(SAMPLE) / "train"
+    folder = sample(make_tiny_objects) / "train"
     others = sorted({path.name for path in folder.iterdir()} - {*SMALL_SET})
     path = args.out / f"base_{args.pictures}.pt"
     model = torchvision.models.resnet18(num_classes=len(others))
@@ -129,7 +128,7 @@ def base_network(args):
 def small_set(args, transform):
     """A few pictures to learn from and others to test: (images, labels), (images, labels), names of the classes."""
     if args.data == "sample":
-        root = make_tiny_objects(SAMPLE)
+        root = sample(make_tiny_objects)
         images, labels, classes = load_pictures(root / "train", transform, PICTURES, SMALL_SET)
         return (images, labels), load_pictures(root / "test", transform, None, SMALL_SET)[:2], classes
     images, labels, classes = load_pictures(args.data, transform)

@@ -19,8 +19,9 @@ from torchvision import transforms
 from ch04_vision.layers import Conv, MaxPool, output_size, transposed_convolution
 from ch04_vision.loaders.cifar import Cifar, prepare
 from ch04_vision.pictures.convolution import animate_convolution, draw_momentum, draw_strides, draw_transposed
-from ch04_vision.simple_cnn import SAMPLE, SimpleCNNModel
+from ch04_vision.simple_cnn import SimpleCNNModel
 from common import cli
+from data import sample
 from data.tiny_objects import make_tiny_objects
 
 args = cli.tour(__doc__)
@@ -138,7 +139,7 @@ for name, points in paths.items():
 
 # %%
 # Figure 4.5, right: the same on the loss of SimpleCNN, and listing 4.11, the training step that the page ends with.
-trainset = Cifar(make_tiny_objects(SAMPLE), "train")
+trainset = Cifar(sample(make_tiny_objects), "train")
 
 
 def learn(momentum, steps=120):

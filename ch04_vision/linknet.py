@@ -23,9 +23,8 @@ from ch04_vision.loaders.camvid_download import download
 from ch04_vision.pictures.linknet import predict_photos, save_predictions
 from ch04_vision.segmentation import SegmentationLoss, score, table
 from common import cli, report, training
+from data import sample
 from data.streets import make_streets
-
-SAMPLE = Path(__file__).parents[1] / "data" / "samples" / "streets"
 
 
 def build(args):
@@ -38,11 +37,7 @@ def build(args):
 
 def open_split(args, split):
     """A split of `--data`; the sample is drawn when it is first asked for. On a GPU the frames live there."""
-    try:
-        root = make_streets(SAMPLE) if args.data == "sample" else Path(args.data)
-    except OSError as error:
-        raise cli.UserError(f"the sample could not be drawn into {SAMPLE} ({error})") from None
-    dataset = CamVid(root, split)
+    dataset = CamVid(sample(make_streets) if args.data == "sample" else args.data, split)
     return dataset.to(args.device) if args.workers == 0 else dataset
 
 

@@ -24,11 +24,11 @@ from ch04_vision.loaders.cifar import CLASSES, SPLITS, Cifar, RandomShiftFlip, d
 from ch04_vision.loaders.whitening import Whitening
 from ch04_vision.pictures.simple_cnn import predict_photos, save_pictures
 from common import cli, report, training
+from data import sample
 from data.tiny_objects import make_tiny_objects
 
 WHITENING = "whitening.pt"  # beside the weights
 WHITENED_BY = 20_000  # training pictures, enough for 3,072 x 3,072 correlations
-SAMPLE = Path(__file__).parents[1] / "data" / "samples" / "tiny_objects"
 
 # What a run does unless a flag says otherwise. The page's figures are those of listings 4.1 and 4.10 and of its text;
 # RESULTS.md has the measurements by which the other two were chosen.
@@ -93,7 +93,7 @@ def get_data(args):
 
 def open_split(args, split):
     """A split of `--data`. Without loader processes it lives on the device, so that a GPU augments it there."""
-    dataset = Cifar(make_tiny_objects(SAMPLE) if args.data == "sample" else args.data, split)
+    dataset = Cifar(sample(make_tiny_objects) if args.data == "sample" else args.data, split)
     return dataset.to(args.device) if args.workers == 0 else dataset
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from ch05_sequence.entailment import SAMPLE
 from ch05_sequence.loaders.snli import open_snli
 from common import cli
+from data import sample
 from data.sentence_pairs import make_sentence_pairs
 
 args = cli.tour(__doc__)
@@ -74,7 +74,7 @@ print(f"{embed.weight.requires_grad = }, {trained_rows = }")
 # %%
 # The idea behind GloVe, in small: count which words stand near each other, and reduce the dimensions of that table.
 # The words of the sample's sentences, two to either side.
-train = open_snli(make_sentence_pairs(SAMPLE))["train"]
+train = open_snli(sample(make_sentence_pairs))["train"]
 words = train.vocabulary.words[2:]  # without <unk> and <pad>
 counts = torch.zeros(len(train.vocabulary), len(train.vocabulary))
 for index in range(min(len(train), 3000)):

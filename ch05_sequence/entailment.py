@@ -17,15 +17,13 @@ from torch import optim
 from torch.nn.utils.rnn import pad_sequence
 
 from ch05_sequence.loaders.snli import LABELS, PAD, Sentences, Vocabulary, open_snli, tokenize
-from ch05_sequence.loaders.snli_file import CACHE
 from ch05_sequence.loaders.vectors import load_vectors
 from ch05_sequence.scoring import first, score, table
 from common import cli, report, training
 from common.cli import UserError
 from common.pictures import save_confusion
+from data import sample
 from data.sentence_pairs import make_sentence_pairs
-
-SAMPLE = Path(__file__).parents[1] / "data" / "samples" / "sentence_pairs"
 
 
 def share(text):
@@ -77,11 +75,8 @@ def parse(parser, network=(), argv=None):
 
 def open_data(args):
     """The splits "train", "dev" and "test" of `--data`; the sample is written when it is first asked for."""
-    try:
-        root = make_sentence_pairs(SAMPLE) if args.data == "sample" else Path(args.data)
-    except OSError as error:
-        raise UserError(f"the sample could not be written into {SAMPLE} ({error})") from None
-    splits = open_snli(root, cache=args.cache or CACHE)
+    root = sample(make_sentence_pairs) if args.data == "sample" else Path(args.data)
+    splits = open_snli(root, cache=args.cache)
     skipped = sum({dataset.path: dataset.skipped for dataset in splits.values()}.values())
     if skipped:
         print(f"{skipped} pairs left out: their annotators did not agree on a label")

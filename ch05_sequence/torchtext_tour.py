@@ -12,14 +12,14 @@ from torchtext import data, datasets
 from torchtext.datasets.nli import ShiftReduceField
 from torchtext.vocab import Vectors
 
-from ch05_sequence.entailment import SAMPLE
 from ch05_sequence.loaders.snli import LABELS, open_snli
 from ch05_sequence.loaders.vectors import load_vectors
 from common import cli
+from data import sample
 from data.sentence_pairs import make_sentence_pairs
 
 args = cli.tour(__doc__)
-folder = make_sentence_pairs(SAMPLE)
+folder = sample(make_sentence_pairs)
 
 
 class SNLI(datasets.SNLI):

@@ -1,6 +1,7 @@
 """The embedded samples: drawn, spoken or written by code, in the very layouts of the real sets; and where they lie."""
 
 import errno
+import functools
 import os
 import sys
 from pathlib import Path
@@ -31,13 +32,14 @@ def sample(make, **parameters):
         except OSError as error:
             if error.errno not in LOCKED:
                 raise
-            root = folder("samples") / name
+            root = place("samples") / name
             return make(root, **parameters)
     except OSError as error:
         raise UserError(f"the sample could not be made in {root}: {error.strerror or error}") from None
 
 
-def folder(kind):
+@functools.cache
+def place(kind):
     """`data/samples` or `data/cache`; a folder of the user's, and a line that says so, where that cannot be written."""
     ours = HERE / kind
     if os.access(ours if ours.exists() else HERE, os.W_OK):

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from torchtext import data
 
 from ch03_workflow import plain_text_pipeline as plain
-from ch03_workflow.loaders.trec import SAMPLE, TRAIN_FILE, read_splits
+from ch03_workflow.loaders.trec import TRAIN_FILE, read_splits
 
 TOUR = Path(__file__).parents[1] / "ch03_workflow" / "torchtext_tour.py"
 
@@ -139,7 +139,7 @@ def test_3_13_sst_from_its_trees(tour):
 
 
 def test_trec_through_torchtexts_class(tour):
-    content = (SAMPLE / TRAIN_FILE).read_bytes()
+    content = (tour["questions"] / TRAIN_FILE).read_bytes()
     stopped_at = next(line for line in content.splitlines() if not line.isascii())
     byte = next(byte for byte in stopped_at if byte > 127)
     assert f"can't decode byte 0x{byte:x}" in tour["not_utf8"]

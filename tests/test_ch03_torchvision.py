@@ -202,7 +202,7 @@ def pack(root):
 
 
 def test_packed_files_are_unpacked_elsewhere(digits, tmp_path, monkeypatch):
-    monkeypatch.setattr(mnist_file, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(mnist_file, "place", lambda kind: tmp_path / kind)
     plain = read_mnist(digits, train=True)
     pack(digits)
     for _ in range(2):

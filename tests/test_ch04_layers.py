@@ -209,8 +209,7 @@ def tour(tmp_path_factory):
     out = tmp_path_factory.mktemp("tour")
     sample = make_tiny_objects(out / "sample", pictures=(30, 1))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ch04_vision.simple_cnn.SAMPLE", sample)
-        patch.setattr("data.tiny_objects.make_tiny_objects", lambda root: root)
+        patch.setattr("data.tiny_objects.make_tiny_objects", lambda root: sample)
         patch.setattr(sys, "argv", ["convolution_tour.py", "--device", "cpu", "--out", str(out)])
         return runpy.run_path(str(ROOT / "ch04_vision" / "convolution_tour.py")) | {"out": out}
 

@@ -13,12 +13,10 @@ import numpy as np
 import torch
 
 from common.cli import UserError
+from data import place, sample
 from data.digits import make_digits
 from data.sample_folder import make_sample
 
-DATA = Path(__file__).parents[2] / "data"
-SAMPLE = DATA / "samples" / "digits"
-CACHE = DATA / "cache"
 PARTS, KINDS = ("train", "t10k"), ("images-idx3-ubyte", "labels-idx1-ubyte")
 SIDE = 28
 IMAGES, LABELS = 0x803, 0x801  # a file's first four bytes: 8 for unsigned bytes, then how many axes
@@ -34,7 +32,7 @@ def mnist_folder(data):
         UserError: no such folder; a file that is missing, cut short or of another format; images and labels that do
             not match. The message names the file, what was found and what was expected.
     """
-    root = make_digits(SAMPLE) if data == "sample" else _unpack(Path(data).resolve())
+    root = sample(make_digits) if data == "sample" else _unpack(Path(data).resolve())
     for part in PARTS:
         _check_part(root / "MNIST" / "raw", part)
     return root
@@ -99,7 +97,7 @@ def _unpack(root):
     # Size and time tell a file that was put right from the one that is in the cache.
     stamps = {str(source): [source.stat().st_size, source.stat().st_mtime_ns] for source in sources}
     name = hashlib.sha256(str(root).encode()).hexdigest()[:12]
-    return make_sample(CACHE / f"mnist-{name}", {"sample": "MNIST, unpacked", "from": stamps}, write)
+    return make_sample(place("cache") / f"mnist-{name}", {"sample": "MNIST, unpacked", "from": stamps}, write)
 
 
 def _check_part(raw, part):

@@ -12,9 +12,8 @@ from typing import NamedTuple
 import torch
 
 from common.cli import UserError
+from data import sample
 from data.questions import make_questions
-
-SAMPLE = Path(__file__).parents[2] / "data" / "samples" / "questions"
 
 CLASSES = {
     "ABBR": "an abbreviation",
@@ -122,7 +121,7 @@ def read_splits(data, seed=0):
     Raises:
         UserError: no such folder, no such files, or a damaged one.
     """
-    root = make_questions(SAMPLE) if data == "sample" else Path(data)
+    root = sample(make_questions) if data == "sample" else Path(data)
     if not root.is_dir():
         raise UserError(f"--data {root}: no such folder")
     if all((root / name).is_file() for name in TSV_FILES.values()):

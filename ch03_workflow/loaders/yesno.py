@@ -8,9 +8,9 @@ import torchaudio
 
 from ch03_workflow.loaders.audio import load, load_mono
 from common.cli import UserError
+from data import sample
 from data.spoken_tones import make_spoken_tones
 
-SAMPLE = Path(__file__).parents[2] / "data" / "samples" / "spoken_tones"
 SPLITS = ("train", "test")
 SAMPLE_RATE = 8000
 
@@ -73,7 +73,7 @@ def read_split(data, split, seed):
     """
     if split not in SPLITS:
         raise UserError(f"no split {split!r}; expected {', '.join(SPLITS)}")
-    everyone = YesNo(make_spoken_tones(SAMPLE) if data == "sample" else data).recordings
+    everyone = YesNo(sample(make_spoken_tones) if data == "sample" else data).recordings
     held_out = len(everyone) // 5
     if not held_out:
         raise UserError(f"--data {data}: {len(everyone)} recordings; a fifth is held out, so expected at least 5")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ch05_sequence.loaders.snli_file import CACHE, LABELS, PADDING, REDUCE, SHIFT, parse, read_file, tokenize
+from ch05_sequence.loaders.snli_file import LABELS, PADDING, REDUCE, SHIFT, parse, read_file, tokenize
 from common.cli import UserError
 
 __all__ = ["LABELS", "PAD", "PADDING", "REDUCE", "SHIFT", "UNKNOWN", "Pairs", "Sentences", "Vocabulary"]
@@ -154,7 +154,7 @@ def require_parses(pairs):
         )
 
 
-def open_snli(folder, lower=True, cache=CACHE):
+def open_snli(folder, lower=True, cache=None):
     """The splits of SNLI, a dictionary from "train", "dev" and "test" to `Pairs`.
 
     The vocabulary is that of the training split alone.
@@ -164,7 +164,7 @@ def open_snli(folder, lower=True, cache=CACHE):
             development file, or where `folder` is itself a file of JSON lines, four fifths of its pairs are for
             training, and the last fifth is "dev" as well as "test"; a printed line says so.
         lower: whether words are turned into lower case.
-        cache: the folder where the arrays of files once read are kept.
+        cache: the folder where the arrays of files once read are kept, by default `data/cache`.
 
     Raises:
         UserError: a file is missing, or a line of it is not as SNLI's are.

@@ -17,13 +17,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from common.cli import UserError
+from common.errors import UserError
+from data import place
 
 LABELS = ("entailment", "neutral", "contradiction")
 NO_LABEL = "-"  # the annotators did not agree
 GOLD_LABELS = {*LABELS, NO_LABEL}
 PADDING, REDUCE, SHIFT = 1, 2, 3  # the page's numbers for the steps of a shift-reduce parser
-CACHE = Path(__file__).parents[2] / "data" / "cache"
 FORMAT = 1  # of the cached arrays; it goes up whenever reading changes, so that they are made anew
 BRACKETS = {"(", ")", ""}
 STEPS = bytes.maketrans(b")w", bytes((REDUCE, SHIFT)))
@@ -41,13 +41,14 @@ class PackedFile(NamedTuple):
     unparsed_line: int  # the first line that lacks a parse; 0 where none does
 
 
-def read_file(path, lower=True, cache=CACHE):
+def read_file(path, lower=True, cache=None):
     """The pairs of an SNLI file, from the cache if the same bytes have been read before.
 
     Args:
         path: a file of JSON lines.
         lower: whether words are turned into lower case.
-        cache: the folder of the arrays. They are found by a hash of the file's bytes, so a changed file is read anew.
+        cache: the folder of the arrays, by default `data/cache`. They are found by a hash of the file's bytes, so that
+            a changed file is read anew.
 
     Raises:
         UserError: no such file, or a line that is not as SNLI's are; the message names the file and the line.
@@ -58,7 +59,7 @@ def read_file(path, lower=True, cache=CACHE):
             content = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}; expected a file of SNLI's JSON lines") from None
-    stored = Path(cache) / f"snli-{FORMAT}-{'lower' if lower else 'cased'}-{content[:32]}.npz"
+    stored = Path(cache or place("cache")) / f"snli-{FORMAT}-{'lower' if lower else 'cased'}-{content[:32]}.npz"
     packed = _load(stored)
     if packed is None:
         packed = pack_file(path, lower)

@@ -9,18 +9,18 @@ import numpy as np
 import torch
 
 from ch05_sequence.loaders.snli import PAD, UNKNOWN
-from ch05_sequence.loaders.snli_file import CACHE
-from common.cli import UserError
+from common.errors import UserError
+from data import place
 
 
-def load_vectors(source, vocabulary, dimension, cache=CACHE):
+def load_vectors(source, vocabulary, dimension, cache=None):
     """The vectors of a vocabulary's words, as the weight of its embedding; prints how many words have one.
 
     A word without a vector gets random numbers, as widely spread as the vectors that were found; padding gets zeros.
 
     Args:
         source: a file in GloVe's format, or the name of Stanford's vectors, such as `glove.6B.300d`. These are
-            downloaded into the folder `cache`, nearly a gigabyte, unless they are there.
+            downloaded into the folder `cache` (`data/cache`), nearly a gigabyte, unless they are there.
         vocabulary: a `Vocabulary`.
         dimension: how many numbers a word has.
 
@@ -90,7 +90,7 @@ def _open(source, cache):
     if not name or name[1] not in GloVe.url:
         raise UserError(f"{source}: no such file, nor a name such as glove.6B.300d ({', '.join(GloVe.url)})")
     url = GloVe.url[name[1]]
-    archive = Path(cache) / url.rpartition("/")[2]
+    archive = Path(cache or place("cache")) / url.rpartition("/")[2]
     try:
         if not archive.exists():
             archive.parent.mkdir(parents=True, exist_ok=True)
