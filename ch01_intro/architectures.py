@@ -10,9 +10,9 @@ way can be seen. Figures 1.16 (GAN) and 1.17 (reinforcement learning) show who p
 import torch
 from torch import nn
 
-from common import cli
+from common.tours import tour
 
-args = cli.tour(__doc__)
+args = tour(__doc__)
 
 # %% Figure 1.9: a simple neural network, fully connected: input layer, one hidden layer, output layer
 simple = nn.Sequential(nn.Linear(3, 4), nn.Sigmoid(), nn.Linear(4, 2)).to(args.device)

@@ -9,10 +9,10 @@ equation gives one value; backward walks the same graph from its root, the sigmo
 
 import torch
 
-from common import cli
 from common.graph import draw_graph
+from common.tours import tour
 
-args = cli.tour(__doc__)
+args = tour(__doc__)
 
 # %% The equation in one line
 A = torch.randn(2, 3, device=args.device, requires_grad=True)

@@ -14,9 +14,9 @@ from fractions import Fraction
 import torch
 
 from ch01_intro.pictures import draw_tensors
-from common import cli
+from common.tours import tour
 
-args = cli.tour(__doc__)
+args = tour(__doc__)
 # Every tensor below is made on this device, with the page's own lines.
 torch.set_default_device(args.device)
 

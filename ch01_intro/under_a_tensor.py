@@ -15,9 +15,9 @@ import numpy as np
 import torch
 
 from ch01_intro.pictures import draw_layers
-from common import cli
+from common.tours import tour
 
-args = cli.tour(__doc__)
+args = tour(__doc__)
 x = torch.ones(2, 2)
 xv = x.view(-1)
 xn = x.numpy()  # the text writes .NumPy(), which does not exist

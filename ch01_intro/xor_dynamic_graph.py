@@ -10,10 +10,10 @@ anew can do: another batch size, another function, a sentence of another length 
 
 import torch
 
-from common import cli
 from common.graph import autograd_graph, draw_graph
+from common.tours import tour
 
-args = cli.tour(__doc__)
+args = tour(__doc__)
 
 # %% The truth table of XOR, with the answer one-hot: column 0 means "0", column 1 means "1"
 XOR_X = [[0, 0], [0, 1], [1, 0], [1, 1]]

@@ -11,10 +11,10 @@ import warnings
 
 import torch
 
-from common import cli
 from common.graph import draw_graph
+from common.tours import tour
 
-args = cli.tour(__doc__)
+args = tour(__doc__)
 device = args.device
 
 # %% 2.6 A graph of one multiplication and one addition

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from common import cli
+from common.tours import tour
 
-args = cli.tour(__doc__)
+args = tour(__doc__)
 device = args.device
 
 # %% 2.22 An operator leaves a grad_fn behind
@@ -71,6 +71,7 @@ for axis, (name, activation) in zip(axes, ACTIVATIONS.items()):
 axes[0].legend()
 figure.suptitle("Figure 2.10: sigmoid activation, and beside it those that the text names, and GELU")
 figure.savefig(args.out / "figure_2_10_activations.png", dpi=120)
+plt.close(figure)
 print(args.out / "figure_2_10_activations.png")
 
 # %% What is wrong with the sigmoid: not centred at zero, and a slope of 1/4 at best that vanishes on both sides

@@ -11,9 +11,9 @@ from torch import nn
 
 from ch02_simple_nn.data import get_numpy_data
 from ch02_simple_nn.fizzbuzz import FizBuzNet, Linear, sequential
-from common import cli
+from common.tours import tour
 
-args = cli.tour(__doc__)
+args = tour(__doc__)
 device = args.device
 input_size, hidden_size, output_size = 10, 100, 4
 trX, trY, teX, teY = get_numpy_data(input_size)

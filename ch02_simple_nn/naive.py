@@ -13,10 +13,10 @@ import matplotlib.pyplot as plt
 import torch
 
 from ch02_simple_nn.data import get_numpy_data
-from common import cli
 from common.graph import draw_graph
+from common.tours import tour
 
-args = cli.tour(__doc__)
+args = tour(__doc__)
 device = args.device
 dtype = torch.float32
 torch.set_printoptions(threshold=100, edgeitems=2)
@@ -186,4 +186,5 @@ axes[1].set(xlabel="step", ylabel="loss of a number", title="the loss on the way
 axes[1].grid(alpha=0.3)
 figure.suptitle("Figure 2.7: backpropagation finds the slope, each step goes down it")
 figure.savefig(args.out / "figure_2_7_descent.png", dpi=120)
+plt.close(figure)
 print(args.out / "figure_2_7_descent.png")

@@ -16,9 +16,9 @@ from torch import nn, optim
 
 from ch02_simple_nn.data import get_numpy_data
 from ch02_simple_nn.fizzbuzz import FizBuzNet
-from common import cli
+from common.tours import tour
 
-args = cli.tour(__doc__)
+args = tour(__doc__)
 device = args.device
 epochs, batches, lr = 500, 64, 0.01
 trX, trY, teX, teY = get_numpy_data(input_size=10)
@@ -177,4 +177,5 @@ axis.set_xticks([1, 2, 3])
 axis.grid(alpha=0.3)
 figure.legend(loc="outside lower center")
 figure.savefig(args.out / "batch_sizes.png", dpi=120)
+plt.close(figure)
 print(args.out / "batch_sizes.png")

@@ -21,9 +21,9 @@ from ch02_simple_nn.data import (
     said_number,
     spoken,
 )
-from common import cli
+from common.tours import tour
 
-args = cli.tour(__doc__)
+args = tour(__doc__)
 
 # %% 2.1 Numbers as bits, and back
 encoder = binary_encoder(10)
@@ -78,6 +78,7 @@ axes[0].set(xlabel="worth of the bit", ylabel="number")
 axes[1].set_xticks(np.arange(4) + 0.5, CLASSES)
 figure.suptitle("Figure 2.1: input-to-output mapping")
 figure.savefig(args.out / "figure_2_1_mapping.png", dpi=120)
+plt.close(figure)
 print(args.out / "figure_2_1_mapping.png")
 
 # %% 2.2 The hyperparameters: six, where the text announces five
@@ -139,4 +140,5 @@ for axis, rate, word in zip(axes, (0.03, 0.3, 1.02), ("too low", "right", "too h
 axes[0].set_ylabel("mean squared error")
 figure.suptitle("Figure 2.2: ten steps down the same loss, from weight 0")
 figure.savefig(args.out / "figure_2_2_learning_rate.png", dpi=120)
+plt.close(figure)
 print(args.out / "figure_2_2_learning_rate.png")

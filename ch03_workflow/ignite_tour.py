@@ -6,7 +6,6 @@ Nothing is trained: engines go through short lists, so that one sees what is cal
 `metrics_tour.py`, the trainer that uses all this is `ignite_trainer.py`.
 """
 
-# %%
 # What the page quotes of ignite's source has changed; here it comes from the installed library, docstrings left out.
 import ast
 import inspect
@@ -20,9 +19,9 @@ from ignite.handlers import Checkpoint, DiskSaver
 from ignite.metrics import EpochWise, Metric
 from torch import nn, optim
 
-from common import cli
+from common.tours import tour
 
-args = cli.tour(__doc__)
+args = tour(__doc__)
 
 
 def source(function):
@@ -33,8 +32,8 @@ def source(function):
     return ast.unparse(tree)
 
 
-# %%
-# 3.21 An engine calls its function with each batch, max_epochs times through the data, and keeps what is returned.
+# %% 3.21 An engine calls its function with each batch
+# max_epochs times through the data, and it keeps what is returned.
 batches = []
 
 
@@ -49,17 +48,17 @@ print("epoch, iteration and batch of each call:", batches)
 print(f"afterwards: epoch {state.epoch}, iteration {state.iteration}, output {state.output}, batch {state.batch}")
 print("the logger that the text calls trainer_logger is trainer.logger:", engine.logger.name)
 
-# %%
-# Table of the events: the page's seven are marked with a star, the others came after the book.
+# %% Table: ignite's events
+# The page's seven are marked with a star, the others came after the book.
 PAGE_EVENTS = ["EPOCH_STARTED", "EPOCH_COMPLETED", "STARTED", "COMPLETED", "ITERATION_STARTED", "ITERATION_COMPLETED"]
 PAGE_EVENTS += ["EXCEPTION_RAISED"]
 all_events = list(Events)
 for event in all_events:
     print("*" if event.name in PAGE_EVENTS else " ", event.name)
 
-# %%
-# 3.23 Two handlers of one event are called in the order in which they were attached. One handler for every event shows
-# the order of the events in a run of one epoch of two batches. "|" joins events.
+# %% 3.23 Handlers, and the order of the events
+# Two handlers of one event are called in the order in which they were attached. One handler for every event shows the
+# order of the events in a run of one epoch of two batches. "|" joins events.
 engine = Engine(lambda engine, batch: None)
 order = []
 every_event = all_events[0]
@@ -86,8 +85,8 @@ engine.run([1, 2], max_epochs=1)
 print("\n".join(order))
 
 
-# %%
-# EXCEPTION_RAISED: who handles it gets the exception, and must raise it again if it shall go on.
+# %% EXCEPTION_RAISED: who handles it gets the exception
+# And must raise it again if it shall go on.
 def fail(engine, batch):
     raise ValueError(f"batch {batch} is spoilt")
 
@@ -99,13 +98,12 @@ engine.add_event_handler(Events.EXCEPTION_RAISED, lambda engine, error: caught.a
 engine.run([7])
 print("caught:", caught)
 
-# %%
-# 3.24 The function that calls an event's handlers, as it is today.
+# %% 3.24 The function that calls an event's handlers, as it is today
 fire_event_source = source(Engine._fire_event)
 print(fire_event_source)
 
-# %%
-# Filters, which the page misses: a handler is called on every n-th time, once, or when a function says so.
+# %% Filters, which the page misses
+# A handler is called on every n-th time, once, or when a function says so.
 filtered = {"every=3": [], "once=5": [], "powers of two": [], "after=2, before=5": []}
 
 
@@ -127,9 +125,9 @@ for name, iterations in filtered.items():
     print(f"{name:<18} called in the iterations {iterations}")
 
 
-# %%
-# Custom events, which the page says are impossible: one between backward() and step(). Who fires it also counts it in
-# the state, under the name that event_to_attr gives; filters such as every= look there.
+# %% Custom events, which the page says are impossible
+# One between backward() and step(). Who fires it also counts it in the state, under the name that event_to_attr
+# gives; filters such as every= look there.
 class BackwardEvents(EventEnum):
     BACKWARD_COMPLETED = "backward_completed"
 
@@ -158,16 +156,16 @@ def log_gradient(engine):
 engine.run([torch.rand(8, 4) for _ in range(6)])
 print("norm of the gradient:", [f"{number}: {norm:.3f}" for number, norm in gradient_norms])
 
-# %%
-# 3.26 How a metric attaches its three handlers, as it is today: `usage` says to which events.
+# %% 3.26 How a metric attaches its three handlers, as it is today
+# `usage` says to which events.
 attach_source = source(Metric.attach)
 print(attach_source)
 usage = EpochWise()
 usage_events = [usage.STARTED.name, usage.ITERATION_COMPLETED.name, usage.COMPLETED.name]
 print("the default usage:", usage_events)
 
-# %%
-# 3.28, 3.29 Checkpoints every hundred iterations. A file holds a dictionary of state dictionaries, not the objects.
+# %% 3.28 and 3.29 Checkpoints every hundred iterations
+# A file holds a dictionary of state dictionaries, not the objects.
 has_engine_checkpoint = hasattr(ignite.handlers, "EngineCheckpoint")
 dirname = args.out / "checkpoints"
 model = nn.Linear(4, 2)
@@ -182,8 +180,8 @@ checkpoint = torch.load(dirname / "checkpoint_500.pt", weights_only=True)
 model.load_state_dict(checkpoint["model"])
 print(f"{has_engine_checkpoint = }, {checkpoint_files}, {list(checkpoint)}")
 
-# %%
-# 3.30 The check inside the handler, as printed and put right: 1,000 iterations, an interval of 100.
+# %% 3.30 The check inside the handler, as printed and put right
+# 1,000 iterations, an interval of 100.
 saves = {"!= 0, as printed": 0, "== 0": 0}
 save_interval = 100
 trainer = Engine(lambda engine, batch: None)

@@ -11,13 +11,13 @@ from ignite import metrics
 from ignite.engine import Engine, create_supervised_evaluator
 from torch import nn
 
-from common import cli
+from common.tours import tour
 
-cli.tour(__doc__)
+tour(__doc__)
 
 
-# %%
-# 3.25 reset() when the epoch starts, update() with each iteration's output, compute() when it ends, and the result goes
+# %% 3.25 A metric attached to an engine
+# reset() when the epoch starts, update() with each iteration's output, compute() when it ends, and the result goes
 # into state.metrics under the name that was given.
 class Spy(metrics.Metric):
     """The mean of the outputs, which notes what is called."""
@@ -43,9 +43,8 @@ spy.attach(engine, "mean")
 engine.run([1.0, 2.0, 6.0])
 print(calls, engine.state.metrics)
 
-# %%
-# The page's list of metrics on known data: 10 examples, 3 classes, in batches of 4, 4 and 2, so that a mean of batch
-# means would be wrong. Each stands beside its formula.
+# %% 3.25 The page's list of metrics, each beside its formula
+# Known data: 10 examples, 3 classes, in batches of 4, 4 and 2, so that a mean of batch means would be wrong.
 labels = torch.tensor([0, 1, 2, 2, 1, 0, 0, 2, 1, 1])
 scores = (torch.randn(10, 3, dtype=torch.float64) + F.one_hot(labels)).log_softmax(dim=1)
 values, targets = torch.randn(2, 10, dtype=torch.float64)
@@ -114,22 +113,20 @@ for name, (metric, data, formula) in PAGE_METRICS.items():
     kind = "class" if inspect.isclass(getattr(metrics, name)) else "function of a ConfusionMatrix"
     print(f"{name:<24}{told[0]:<26}{told[1]:<26}{kind}")
 
-# %%
-# MeanSquaredError, MeanAbsoluteError and RootMeanSquaredError divide by the examples, not by the numbers: with three
-# columns their "mean" is three times that of nn.MSELoss.
+# %% Metrics that divide by the examples, not by the numbers
+# MeanSquaredError, MeanAbsoluteError and RootMeanSquaredError: with three columns their "mean" is three times that of
+# nn.MSELoss.
 of_examples = run_metric(metrics.MeanSquaredError(), places)
 of_numbers = nn.MSELoss()(points, goals).item()
 print(f"MeanSquaredError of 10 x 3 numbers: {of_examples:.4f}, nn.MSELoss: {of_numbers:.4f}")
 
-# %%
-# The confusion matrix: a row is a true class, a column a named one. Precision is its diagonal over the sums of its
-# columns, recall over the sums of its rows.
+# %% The confusion matrix: a row is a true class, a column a named one
+# Precision is its diagonal over the sums of its columns, recall over the sums of its rows.
 confusion = run_metric(matrix(3), classification)
 print(confusion)
 
-# %%
-# 3.25, 3.27 The names given to the evaluator are the keys of state.metrics. F.null_loss and CategoricalAccuracy do not
-# exist.
+# %% 3.25 and 3.27 The evaluator's names are the keys of state.metrics
+# F.null_loss and CategoricalAccuracy do not exist.
 evaluator = create_supervised_evaluator(
     nn.Identity(), metrics={"accuracy": metrics.Accuracy(), "nll": metrics.Loss(F.nll_loss)}
 )

@@ -7,7 +7,6 @@ chrome://tracing open, and `figure_3_4.png`, the same timeline drawn from that f
 `torch.autograd.profiler` is still there; `torch.profiler` took its place and adds GPUs, schedules and memory.
 """
 
-# %%
 # The network and the data of chapter 2. One pass before the profiler looks: the first one sets things up.
 import os
 
@@ -20,9 +19,9 @@ from torch.profiler import ProfilerActivity, profile, record_function, schedule
 from ch02_simple_nn.data import get_class_index_data
 from ch02_simple_nn.fizzbuzz import FizBuzNet
 from ch03_workflow.pictures.timeline import draw_timeline, read_trace
-from common import cli
+from common.tours import tour
 
-args = cli.tour(__doc__)
+args = tour(__doc__)
 device = args.device
 trX, trY, _, _ = get_class_index_data(input_size=10)
 x_ = torch.from_numpy(trX).float().to(device)
@@ -30,27 +29,27 @@ y_ = torch.from_numpy(trY).to(device)
 net = FizBuzNet(input_size=10, hidden_size=100, output_size=4, logits=True).to(device)
 hyp = net(x_)
 
-# %%
-# 3.18 as printed: the forward pass alone. The first table has a row for every call.
+# %% 3.18 The profiler over the forward pass
+# A row for every call, as printed.
 with torch.autograd.profiler.profile() as prof:
     hyp = net(x_)
 print(prof)
 
-# %%
-# Figure 3.2: key_averages() puts the calls of one name into one row. Two layers, so aten::linear was called twice.
+# %% 3.18 Figure 3.2: averages by name
+# key_averages() puts the calls of one name into one row. Two layers, so aten::linear was called twice.
 averages = prof.key_averages()
 calls = {row.key: row.count for row in averages}
 print(averages)
 
-# %%
-# Figure 3.3: sorted by CPU time, the longest first (the text says ascending). A row's time includes that of the calls
-# inside it: aten::linear contains aten::addmm, and "Self CPU" is what remains for itself.
+# %% 3.18 Figure 3.3: sorted by CPU time
+# The longest first (the text says ascending). A row's time includes that of the calls inside it: aten::linear
+# contains aten::addmm, and "Self CPU" is what remains for itself.
 by_cpu_time = prof.table("cpu_time")
 print(by_cpu_time)
 
-# %%
-# The same in today's words, and a whole training step: what the page leaves out. record_function names a part of it.
-# The schedule lets one step pass, warms the profiler up in the next, and records two.
+# %% A whole training step by today's torch.profiler
+# What the page leaves out. record_function names a part of it. The schedule lets one step pass, warms the profiler up
+# in the next, and records two.
 optimizer = optim.SGD(net.parameters(), lr=0.1)
 loss_fn = nn.CrossEntropyLoss()
 activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (device.type == "cuda")
@@ -67,8 +66,7 @@ with profile(activities=activities, schedule=schedule(wait=1, warmup=1, active=2
         profiler.step()
 print(profiler.key_averages().table(sort_by="self_cpu_time_total", row_limit=10, max_name_column_width=40))
 
-# %%
-# The named parts: their share of the two steps.
+# %% The named parts: their share of the two steps
 parts = {row.key: row for row in profiler.key_averages() if row.key in ("forward", "backward", "update")}
 total = sum(row.cpu_time_total for row in parts.values())
 for name, row in parts.items():
@@ -76,18 +74,17 @@ for name, row in parts.items():
         f"{name:<9} {row.count} times, {row.cpu_time_total / row.count:7.0f} us each, {row.cpu_time_total / total:.0%}"
     )
 
-# %%
-# Figure 3.4: the trace as a file, and drawn from the file. A bar under another was called by it.
+# %% 3.18 Figure 3.4: the trace as a file, and drawn from the file
+# A bar under another was called by it.
 trace_file = args.out / "chrometrace.json"
 profiler.export_chrome_trace(str(trace_file))
 events = read_trace(trace_file)
 draw_timeline(events, args.out / "figure_3_4.png")
 print(f"{len(events)} bars in {trace_file}")
 
-# %%
-# Memory: what a call allocated minus what it freed. The hidden layer makes 900 x 100 numbers of 4 bytes twice, before
-# and after the sigmoid. The second stay for backward() after the pass, along with the 900 x 4 scores; without gradients
-# the scores alone do.
+# %% Memory: what a call allocated minus what it freed
+# The hidden layer makes 900 x 100 numbers of 4 bytes twice, before and after the sigmoid. The second stay for
+# backward() after the pass, along with the 900 x 4 scores; without gradients the scores alone do.
 on_device = "device_memory_usage" if device.type == "cuda" else "cpu_memory_usage"
 with profile(activities=activities, profile_memory=True) as memory_profiler:
     with record_function("forward"):

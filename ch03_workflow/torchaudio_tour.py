@@ -17,11 +17,11 @@ from torchaudio import transforms
 from ch03_workflow.loaders.audio import has_torchcodec, load, save
 from ch03_workflow.loaders.yesno import YesNo
 from ch03_workflow.pictures.audio import draw_spectrogram, draw_waveform
-from common import cli
+from common.tours import tour
 from data import sample
 from data.spoken_tones import make_spoken_tones
 
-args = cli.tour(__doc__)
+args = tour(__doc__)
 
 # %% 3.14 Installing: `pip install torchaudio soundfile`, no SoX and no build from source
 print(f"{torchaudio.__version__ = }")

@@ -21,11 +21,11 @@ from torchtext import data
 
 from ch03_workflow import plain_text_pipeline as plain
 from ch03_workflow.loaders.trec import TEST_FILE, TRAIN_FILE, TSV_FILES, read_label_file, read_splits, write_tsv
-from common import cli
+from common.tours import tour
 from data import sample
 from data.questions import make_questions
 
-args = cli.tour(__doc__)
+args = tour(__doc__)
 device = args.device
 
 # %% 3.10 pip install torchtext==0.6.0

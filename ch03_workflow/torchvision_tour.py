@@ -6,7 +6,6 @@ It prints what the pages print and draws `transforms.png` and `together.png` int
 opened by mnist.py; models, listing 3.7, are in transfer_tour.py.
 """
 
-# %%
 import inspect
 import textwrap
 
@@ -19,10 +18,10 @@ from torchvision.transforms import v2
 
 from ch03_workflow.loaders.image_folder import open_image_folder
 from ch03_workflow.loaders.mnist import mnist_folder
-from common import cli
+from common.tours import tour
 from data.tiny_objects import draw_object
 
-args = cli.tour(__doc__)
+args = tour(__doc__)
 
 # %% 3.3 torchvision, under its full name and under the page's `v`, which the page does not define
 import torchvision

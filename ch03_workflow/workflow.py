@@ -11,7 +11,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from common import cli
+from common.tours import tour
 
 CHAPTER = Path(__file__).parent
 LINE = 0.19  # inches that a file's name takes
@@ -73,7 +73,7 @@ def draw_workflow(stages, path):
 
 
 if __name__ == "__main__":
-    args = cli.tour(__doc__)
+    args = tour(__doc__)
     for stage, files in STAGES.items():
         print(stage.replace("\n", " "))
         for name in files:

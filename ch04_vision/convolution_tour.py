@@ -6,8 +6,6 @@ It prints what the pages print and draws `convolution.gif`, `strides.png`, `mome
 `runs/convolution_tour`.
 """
 
-# %%
-# The pictures go into the folder of --out; the seed makes every run print the same.
 import gc
 import weakref
 
@@ -20,16 +18,15 @@ from ch04_vision.layers import Conv, MaxPool, output_size, transposed_convolutio
 from ch04_vision.loaders.cifar import Cifar, prepare
 from ch04_vision.pictures.convolution import animate_convolution, draw_momentum, draw_strides, draw_transposed
 from ch04_vision.simple_cnn import SimpleCNNModel
-from common import cli
+from common.tours import tour
 from data import sample
 from data.tiny_objects import make_tiny_objects
 
-args = cli.tour(__doc__)
+args = tour(__doc__)
 
 
-# %%
-# Listing 4.2: what transforms.Normalize does. The page's function changes its argument and returns nothing; this one
-# returns a new image, as Normalize does.
+# %% 4.2 What transforms.Normalize does
+# The page's function changes its argument and returns nothing; this one returns a new image, as Normalize does.
 def normalize(image, mean, std):
     image = image.clone()
     for channel in range(3):
@@ -42,14 +39,13 @@ normalized = normalize(image, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 by_library = transforms.Normalize((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))(image)
 print(f"0 to 1 becomes {normalized.min():.2f} to {normalized.max():.2f}; equal: {torch.equal(normalized, by_library)}")
 
-# %%
-# Listing 4.6: zeros around an image, so that the kernel can stand on its corners: two on each of the four sides.
+# %% 4.6 Zeros around an image
+# So that the kernel can stand on its corners: two on each of the four sides.
 padded = F.pad(torch.zeros(1, 1), (2,) * 4)
 print(padded)
 
-# %%
-# Listing 4.5: a window is a view into the image. Its rows lie apart in memory, so view() cannot flatten it, and
-# contiguous() copies it first.
+# %% 4.5 A window is a view into the image
+# Its rows lie apart in memory, so view() cannot flatten it, and contiguous() copies it first.
 batch = torch.rand(2, 3, 7, 7)
 window = batch[:, :, 0:3, 0:3]
 print("contiguous:", window.is_contiguous())
@@ -62,8 +58,8 @@ kernel = torch.rand(3, 3, 3)
 values = window.contiguous().view(2, -1) @ kernel.view(-1)
 print("one number for each image of the batch:", values)
 
-# %%
-# Figure 4.3: the window slides over the 7x7 image, each position makes one number of the output.
+# %% Figure 4.3: the window slides over the 7x7 image
+# Each position makes one number of the output.
 small_image = torch.randint(0, 4, (7, 7)).float()
 small_kernel = torch.tensor([[1.0, 0.0, 1.0], [0.0, 2.0, 0.0], [1.0, 0.0, 1.0]])
 animate_convolution(small_image, small_kernel, args.out / "convolution.gif")
@@ -72,32 +68,31 @@ conv.weight.data[:] = small_kernel
 slid = conv(small_image[None, None])[0, 0]
 print("the first number of the output:", slid[0, 0].item())
 
-# %%
-# The size of the output, (W - F + 2P) / S + 1, rounded down, and figure 4.4: a larger stride makes a smaller output.
+# %% Figure 4.4: strides, and the size of the output
+# (W - F + 2P) / S + 1, rounded down; a larger stride makes a smaller output.
 sizes = [output_size(7, 3, 1, 1), output_size(7, 3, 2, 0), output_size(32, 5, 1, 0), output_size(7, 1, 1, 0)]
 print("sizes:", sizes)
 draw_strides(args.out / "strides.png")
 
-# %%
-# Listing 4.8: max along a dimension gives the values first, then where they stood.
+# %% 4.8 max along a dimension gives the values first, then where they stood
 tensor = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
 maxima, places = tensor.max(0)
 print(maxima, places)
 
-# %%
-# Listing 4.7: the window of a pooling layer moves by its own size, so that it sees the whole image.
+# %% 4.7 The window of a pooling layer moves by its own size
+# So that it sees the whole image.
 pooled = MaxPool(2)(torch.arange(16.0).view(1, 1, 4, 4))
 print(pooled)
 
-# %%
-# Listing 4.9: a network as text, its layers by the names of the attributes that hold them. What comes out of the last
-# one are raw scores, not yet probabilities.
+# %% 4.9 A network as text
+# Its layers stand by the names of the attributes that hold them. What comes out of the last one are raw scores, not
+# yet probabilities.
 simple = SimpleCNNModel()
 print(simple)
 
-# %%
-# Figure 4.9: a transposed convolution is an ordinary one over an image whose pixels have been moved apart. It has the
-# size that the convolution came from, and is not its inverse: the values are others.
+# %% Figure 4.9: a transposed convolution
+# An ordinary one over an image whose pixels have been moved apart. It has the size that the convolution came from,
+# and is not its inverse: the values are others.
 low = torch.tensor([[1.0, 2.0, 1.0], [0.0, 3.0, 1.0], [2.0, 1.0, 0.0]])
 upsampling = nn.ConvTranspose2d(1, 1, kernel_size=3, stride=2, padding=1, bias=False)
 upsampling.weight.data[:] = torch.tensor([[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]])
@@ -105,9 +100,9 @@ raised = transposed_convolution(low[None, None], upsampling.weight, stride=2, pa
 print(f"{tuple(low.shape)} becomes {tuple(raised.shape[2:])}; equal:", torch.equal(raised, upsampling(low[None, None])))
 draw_transposed(low, upsampling.weight.detach()[0, 0], 2, 1, args.out / "transposed.png")
 
-# %%
-# Listing 4.10: momentum is kept from step to step, v = m * v + g, and the weight follows it, p = p - lr * v. With a
-# gradient of 1 at every step, a rate of 1 and m = 0.9:
+# %% 4.10 Momentum is kept from step to step
+# v = m * v + g, and the weight follows it, p = p - lr * v. With a gradient of 1 at every step, a rate of 1 and m =
+# 0.9:
 parameter = nn.Parameter(torch.zeros(()))
 optimizer = optim.SGD([parameter], lr=1, momentum=0.9)
 positions = []
@@ -119,8 +114,8 @@ for _ in range(3):
 print("with momentum:", positions)
 
 
-# %%
-# Figure 4.5, left: a valley twenty times as long as it is wide. Without momentum the descent creeps along its floor.
+# %% Figure 4.5, left: a valley twenty times as long as it is wide
+# Without momentum the descent creeps along its floor.
 def descend(momentum, steps=40):
     point = nn.Parameter(torch.tensor([-10.0, 2.0]))
     optimizer = optim.SGD([point], lr=0.3, momentum=momentum)
@@ -137,8 +132,7 @@ paths = {"without momentum": descend(0.0), "momentum 0.7": descend(0.7)}
 for name, points in paths.items():
     print(f"{name}: {points[-1].norm():.4f} from the lowest point after {len(points) - 1} steps")
 
-# %%
-# Figure 4.5, right: the same on the loss of SimpleCNN, and listing 4.11, the training step that the page ends with.
+# %% Figure 4.5, right: the same on the loss of SimpleCNN, and 4.11, the training step
 trainset = Cifar(sample(make_tiny_objects), "train")
 
 
@@ -167,9 +161,9 @@ losses = {"without momentum": learn(0.0), "momentum 0.9": learn(0.9)}
 draw_momentum(paths, losses, args.out / "momentum.png")
 
 
-# %%
-# The page's warning: a running loss that adds `loss` instead of `loss.item()` is a tensor whose graph reaches back to
-# the first batch. Count what stays: nodes of the graph, and bytes of the activations that its nodes have saved.
+# %% 4.11 A running loss that adds `loss` instead of `loss.item()`
+# The page's warning: it is a tensor whose graph reaches back to the first batch. Count what stays: nodes of the
+# graph, and bytes of the activations that its nodes have saved.
 def what_stays(keep_loss, call_backward, batches=20):
     """What the running loss of some batches holds on to: (nodes of its graph, megabytes of saved activations)."""
     net, loss_fn = SimpleCNNModel(layers="builtin"), nn.CrossEntropyLoss()

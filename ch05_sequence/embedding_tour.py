@@ -5,22 +5,20 @@
 It prints what the pages print and draws `words_by_company.png` into `runs/embedding_tour`.
 """
 
-# %%
-# The picture goes into the folder of --out; the seed makes every run print the same.
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from torch import nn
 
 from ch05_sequence.loaders.snli import open_snli
-from common import cli
+from common.tours import tour
 from data import sample
 from data.sentence_pairs import make_sentence_pairs
 
-args = cli.tour(__doc__)
+args = tour(__doc__)
 
-# %%
-# Listing 5.2: a sentence as rows of zeros with one 1 each, in the column of the word.
+# %% 5.2 A sentence as one-hot vectors
+# Rows of zeros with one 1 each, in the column of the word.
 vocab = {
     "am": 0,
     "are": 1,
@@ -41,16 +39,15 @@ b[np.arange(len(seq)), seq] = 1
 print(seq)
 print(b)
 
-# %%
-# The input layer has a column for every word of the vocabulary, so it grows with it; torch has the same in a function.
+# %% One-hot vectors by torch, and what they cost
+# The input layer has a column for every word of the vocabulary, so it grows with it.
 by_torch = nn.functional.one_hot(torch.tensor(seq), len(vocab))
 parameters_for = {words: nn.Linear(words, 300, bias=False).weight.numel() for words in (len(vocab), 100, 40_000)}
 print(f"the same by torch: {bool((by_torch.numpy() == b).all())}")
 for words, parameters in parameters_for.items():
     print(f"a layer of 300 neurons over one-hot vectors of {words} words has {parameters:,} weights")
 
-# %%
-# Listing 5.3: an embedding layer maps a word's index to a vector.
+# %% 5.3 An embedding layer maps a word's index to a vector
 vocab_size = 100
 embedding_dim = 300
 embed = nn.Embedding(vocab_size, embedding_dim)
@@ -58,22 +55,21 @@ input_tensor = torch.LongTensor([5])
 vector = embed(input_tensor)
 print(vector.size())
 
-# %%
-# It is a table: the vector is a row of its weight. Multiplying by a one-hot vector would find the same row, slowly.
+# %% 5.3 An embedding is a table
+# The vector is a row of its weight. Multiplying by a one-hot vector would find the same row, slowly.
 is_row_5 = torch.equal(vector[0], embed.weight[5])
 one_hot_row = nn.functional.one_hot(input_tensor, vocab_size).float() @ embed.weight
 same_by_product = torch.equal(one_hot_row, vector)
 print(f"weight {tuple(embed.weight.shape)}, {is_row_5 = }, {same_by_product = }")
 
-# %%
-# The table is trained with the rest of the network, and a sentence teaches the rows of its own words only.
+# %% The table is trained with the rest of the network
+# A sentence teaches the rows of its own words only.
 vector.sum().backward()
 trained_rows = embed.weight.grad.abs().sum(1).nonzero().flatten().tolist()
 print(f"{embed.weight.requires_grad = }, {trained_rows = }")
 
-# %%
-# The idea behind GloVe, in small: count which words stand near each other, and reduce the dimensions of that table.
-# The words of the sample's sentences, two to either side.
+# %% The idea behind GloVe, in small: which words stand near each other
+# Counted here are the words of the sample's sentences, two to either side.
 train = open_snli(sample(make_sentence_pairs))["train"]
 words = train.vocabulary.words[2:]  # without <unk> and <pad>
 counts = torch.zeros(len(train.vocabulary), len(train.vocabulary))
@@ -86,9 +82,8 @@ for index in range(min(len(train), 3000)):
             counts.index_put_(near[::-1], torch.ones(len(near[0])), accumulate=True)
 counts = counts[2:, 2:]
 
-# %%
-# How much more often than by chance two words meet (its logarithm, no less than 0), and the directions in which the
-# rows of that table differ most.
+# %% How much more often than by chance two words meet
+# Its logarithm, no less than 0, and the directions in which the rows of that table differ most.
 by_chance = counts.sum(1, keepdim=True) * counts.sum(0) / counts.sum()
 company = (counts / by_chance.clamp(min=1e-9)).clamp(min=1).log()
 left, strengths, _ = torch.linalg.svd(company - company.mean(0))
@@ -105,9 +100,9 @@ for word in ("dog", "red", "running", "women"):
     if word in words:
         print(f"nearest to {word}: {', '.join(nearest(word))}")
 
-# %%
-# How alike the words are. Each word stands beside the likest of those not yet placed: words of one kind make blocks,
-# though nobody told what a word means.
+# %% How alike the words are
+# Each word stands beside the likest of those not yet placed: words of one kind make blocks, though nobody told what a
+# word means.
 directions = nn.functional.normalize(vectors, dim=1)
 alike = directions @ directions.T
 order = [0]

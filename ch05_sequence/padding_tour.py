@@ -6,42 +6,39 @@ It prints what the pages print and draws `figure_5_4_padding.png` and `figure_5_
 `runs/padding_tour`.
 """
 
-# %%
-# The pictures go into the folder of --out; the seed makes every run print the same.
 import torch
 import torch.nn.utils.rnn as rnn_utils
 from torch import nn
 
 from ch05_sequence.pictures.padding import draw_dropout, draw_padding
-from common import cli
+from common.tours import tour
 
-args = cli.tour(__doc__)
+args = tour(__doc__)
 
-# %%
-# Listing 5.6: zeros fill the shorter sequences up to the longest.
+# %% 5.6 Padding: zeros fill the shorter sequences up to the longest
 a = torch.Tensor([1, 2, 3])
 b = torch.Tensor([4, 5])
 c = torch.Tensor([6])
 padded = rnn_utils.pad_sequence([a, b, c], True)
 print(padded)
 
-# %%
-# Without batch_first the sequences stand in columns: sequence first, as torchtext has its batches and nn.LSTM takes
-# them by default. And they need not be sorted, as the text says they must.
+# %% 5.6 Sequence first, unless batch_first is set
+# Without batch_first the sequences stand in columns, as torchtext has its batches and nn.LSTM takes them by default.
+# And they need not be sorted, as the text says they must.
 sequence_first = rnn_utils.pad_sequence([a, b, c])
 unsorted = rnn_utils.pad_sequence([c, a, b], batch_first=True)
 print(f"sequence first:\n{sequence_first}\nin another order:\n{unsorted}")
 
-# %%
-# Listing 5.7: packed, the sequences lie step by step, the first word of each, then the second. batch_sizes says how
-# many sequences are still running at each step: three, two, one.
+# %% 5.7 Packing: the sequences lie step by step
+# The first word of each, then the second. batch_sizes says how many sequences are still running at each step: three,
+# two, one.
 b = torch.Tensor([1, 2])
 c = torch.Tensor([1])
 packed = rnn_utils.pack_sequence([a, b, c])
 print(packed)
 
-# %%
-# Packing does need the longest sequence first, or to be told to sort for itself and to remember how.
+# %% 5.7 Packing needs the longest sequence first
+# Or to be told to sort for itself and to remember how.
 try:
     rnn_utils.pack_sequence([c, a, b])
 except RuntimeError as error:
@@ -52,8 +49,8 @@ back, lengths = rnn_utils.pad_packed_sequence(sorted_by_torch, batch_first=True)
 print(sorted_by_torch)
 print(f"and back, in the order that they had:\n{back}, {lengths}")
 
-# %%
-# Three sentences as random word vectors, (words, embed_dim) each, and what each layer makes of them alone.
+# %% Three sentences, and what each layer makes of them alone
+# Random word vectors, (words, embed_dim) for each sentence.
 sentences = ["two men are playing in the park", "a dog runs on grass", "nobody is sleeping"]
 embed_dim, hidden_size = 8, 6
 vectors = {word: torch.randn(embed_dim) for word in " ".join(sentences).split()}
@@ -69,8 +66,8 @@ def last_hidden(layer, batch):
     return state[0] if isinstance(state, tuple) else state
 
 
-# %%
-# What one pays for padding without packing: the last hidden state is that after the zeros, not that of the sentence.
+# %% The price of padding without packing: another last hidden state
+# It is the state after the zeros, not that of the sentence.
 layers = {
     "nn.RNN": nn.RNN(embed_dim, hidden_size, batch_first=True),
     "nn.LSTM": nn.LSTM(embed_dim, hidden_size, batch_first=True),
@@ -88,15 +85,15 @@ for name, layer in layers.items():
         told = ", ".join(f"{difference:.6f}" for difference in differences)
         print(f"{name}, {how}: the three sentences differ from each run alone by {told}")
 
-# %%
-# A network whose layers take no packed sequence picks the state at each sentence's last word instead.
+# %% Without packing: the state at each sentence's last word
+# This is what a network does whose layers take no packed sequence.
 outputs, _ = layers["nn.GRU"](padded_batch)
 picked = outputs[torch.arange(len(lengths)), lengths - 1]
 picked_equal = torch.allclose(picked, last_hidden(layers["nn.GRU"], packed_batch)[0], atol=1e-6)
 print(f"{picked_equal = }")
 
-# %%
-# The layers take a packed sequence, the cells, which see one word at a time, do not.
+# %% Layers take a packed sequence, cells do not
+# A cell sees one word at a time.
 cell_refusals = {}
 for cell in (
     nn.RNNCell(embed_dim, hidden_size),
@@ -109,8 +106,8 @@ for cell in (
         cell_refusals[type(cell).__name__] = str(error)
         print(f"{type(cell).__name__}: {type(error).__name__}: {error}")
 
-# %%
-# Figure 5.4: hidden states over the zeros. On the left each state goes on changing until the longest sentence ends.
+# %% Figure 5.4: hidden states over the zeros
+# On the left each state goes on changing until the longest sentence ends.
 states = {
     "padded: computed over the zeros too": layers["nn.RNN"](padded_batch)[0],
     "packed: nothing is computed after the end": rnn_utils.pad_packed_sequence(
@@ -121,9 +118,9 @@ draw_padding(sentences, {title: state.detach() for title, state in states.items(
 steps_wasted = 1 - lengths.sum().item() / padded_batch[..., 0].numel()
 print(f"{steps_wasted:.0%} of the padded batch is padding")
 
-# %%
-# Figure 5.5, dropout: in training each number is zeroed with probability p, and the others are scaled by 1 / (1 - p),
-# so that a layer's inputs stay as large on average; in evaluation nothing happens.
+# %% Figure 5.5: dropout
+# In training each number is zeroed with probability p, and the others are scaled by 1 / (1 - p), so that a layer's
+# inputs stay as large on average; in evaluation nothing happens.
 dropout = nn.Dropout(p=0.3)
 ones = torch.ones(100_000)
 dropped = dropout(ones)
@@ -132,8 +129,8 @@ kept_value = dropped.max().item()
 unchanged = torch.equal(dropout.eval()(ones), ones)
 print(f"{share_zeroed = :.3f}, {kept_value = :.4f}, mean {dropped.mean().item():.3f}, evaluation {unchanged = }")
 
-# %%
-# The same network before and after: each neuron is drawn as nn.Dropout(0.5) has treated it in one training step.
+# %% Figure 5.5: the same network before and after
+# Each neuron is drawn as nn.Dropout(0.5) has treated it in one training step.
 layer_sizes = (5, 6, 6, 1)
 in_training = nn.Dropout(p=0.5)
 kept = [torch.ones(layer_sizes[0])] + [in_training(torch.ones(size)) for size in layer_sizes[1:-1]]

@@ -5,7 +5,6 @@
 It reads the embedded sample. torchtext is archived: nothing else in this chapter depends on it.
 """
 
-# %%
 # SNLI.splits would download the whole set, 94 MB; here it finds the sample, which has the same files.
 import torch
 from torchtext import data, datasets
@@ -14,11 +13,11 @@ from torchtext.vocab import Vectors
 
 from ch05_sequence.loaders.snli import LABELS, open_snli
 from ch05_sequence.loaders.vectors import load_vectors
-from common import cli
+from common.tours import tour
 from data import sample
 from data.sentence_pairs import make_sentence_pairs
 
-args = cli.tour(__doc__)
+args = tour(__doc__)
 folder = sample(make_sentence_pairs)
 
 
@@ -30,8 +29,8 @@ class SNLI(datasets.SNLI):
         return str(folder)
 
 
-# %%
-# Listing 5.4: fields, splits, vocabulary. Without the last line `answers` has no vocabulary, and a batch of it fails.
+# %% 5.4 Fields, splits, vocabulary
+# Without the last line `answers` has no vocabulary, and a batch of it fails.
 inputs = data.Field(lower=True)
 answers = data.Field(sequential=False)
 train, dev, test = SNLI.splits(inputs, answers)
@@ -44,9 +43,8 @@ except AttributeError as error:
 answers.build_vocab(train)
 print(f"{len(inputs.vocab)} words; {answers.vocab.itos = }")
 
-# %%
-# Listing 5.1: batches. Each is sequence first, (longest, batch): the encoder of listing 5.8 wants
-# Field(batch_first=True) instead.
+# %% 5.1 Batches
+# Each is sequence first, (longest, batch): the encoder of listing 5.8 wants Field(batch_first=True) instead.
 
 
 def get_data(batch_size=64):
@@ -57,9 +55,9 @@ train_iter, dev_iter, test_iter = get_data()
 batch = next(iter(train_iter))
 print(batch)
 
-# %%
-# Listing 5.4: vectors for the vocabulary. The page's name, 'glove.6B.300d', downloads 862 MB; this file has the same
-# format, random numbers for every second word.
+# %% 5.4 Vectors for the vocabulary
+# The page's name, 'glove.6B.300d', downloads 862 MB; this file has the same format, random numbers for every second
+# word.
 glove = args.out / "vectors.300d.txt"
 with glove.open("w") as file:
     for word in inputs.vocab.itos[2::2]:
@@ -67,8 +65,8 @@ with glove.open("w") as file:
 inputs.vocab.load_vectors(Vectors(str(glove), cache=str(args.out)))
 print(f"{inputs.vocab.vectors.shape = }; a word that is not in the file has zeros")
 
-# %%
-# The same pairs without torchtext. Its words are those of the training split alone, and they come from the parses.
+# %% The same pairs without torchtext
+# Its words are those of the training split alone, and they come from the parses.
 words = data.Field(
     lower=True,
     include_lengths=True,
@@ -83,7 +81,7 @@ pairs = open_snli(folder)["train"]
 same_words = words.vocab.itos == pairs.vocabulary.words
 print(f"{len(pairs)} pairs, {len(pairs.vocabulary)} words, torchtext has the same: {same_words}")
 
-# %%
+# %% The same batches without torchtext
 # A field more tells which examples torchtext has put into a batch, so that ours can have the same.
 parsed_train.fields["row"] = data.Field(sequential=False, use_vocab=False)
 for row, example in enumerate(parsed_train.examples):
@@ -105,8 +103,8 @@ def is_same(theirs):
 batches_equal = [is_same(theirs) for theirs in data.BucketIterator(parsed_train, batch_size=64, device="cpu")]
 print(f"{sum(batches_equal)} of {len(batches_equal)} batches of one epoch are equal")
 
-# %%
-# And the vectors: `load_vectors` finds the same, and gives the others random numbers instead of zeros.
+# %% The same vectors without torchtext
+# `load_vectors` finds the same, and gives the others random numbers instead of zeros.
 words.vocab.load_vectors(Vectors(str(glove), cache=str(args.out)))
 theirs, ours = words.vocab.vectors, load_vectors(glove, pairs.vocabulary, 300)
 in_file = theirs.abs().sum(1) > 0

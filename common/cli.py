@@ -7,9 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-import ignite.distributed as idist
 import torch
-from ignite.utils import manual_seed
 
 from common.errors import UserError
 
@@ -70,7 +68,8 @@ def device(text):
     return torch.device(kind)
 
 
-def _describe(parser, doc):
+def describe(parser, doc):
+    """Gives a parser the two flags that every script has, `--device` and `--out`; returns it."""
     parser.description = doc
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--device", type=device, default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
@@ -82,20 +81,6 @@ def _describe(parser, doc):
         help="folder for the files of the run (default: %(default)s)",
     )
     return parser
-
-
-def tour(doc):
-    """The two flags of a tour, `--device` and `--out`, read from the command line; seeds torch, so that pages repeat.
-
-    Returns:
-        a namespace with `device`, a `torch.device`, and `out`, the folder for the figures, made if it is not there.
-    """
-    # A notebook's kernel has flags of its own on the command line.
-    in_notebook = "ipykernel" in sys.modules
-    args = _describe(Parser(), doc).parse_args([] if in_notebook else None)
-    args.out.mkdir(parents=True, exist_ok=True)
-    manual_seed(0)
-    return args
 
 
 def parser(doc, *, epochs, batch_size, lr, seed=0, workers=0, predict="PHOTO", predict_type=Path, omit=()):
@@ -122,7 +107,7 @@ def parser(doc, *, epochs, batch_size, lr, seed=0, workers=0, predict="PHOTO", p
         "--checkpoint": dict(type=Path, metavar="FILE", help="weights to use (default: the best in --out)"),
         "--predict": dict(nargs="+", type=predict_type, metavar=predict, help="no training: what the network says"),
     }
-    described = _describe(Parser(), doc)
+    described = describe(Parser(), doc)
     for flag, meaning in flags.items():
         if flag not in omit:
             described.add_argument(flag, **meaning)
@@ -141,6 +126,8 @@ def parse(flags, argv=None):
         flags.error("--evaluate and --predict exclude each other")
     if given("checkpoint") and not (given("evaluate") or given("predict")):
         flags.error("--checkpoint belongs to --evaluate or --predict; to go on training use --resume")
+    from ignite.utils import manual_seed
+
     if "WORLD_SIZE" in os.environ:
         _join(args.device)
     manual_seed(args.seed)
@@ -157,6 +144,8 @@ def _computes_in_bf16(device):
 
 def _join(device):
     """Joins the processes that torchrun has started; all but the first are silent from here on."""
+    import ignite.distributed as idist
+
     if device.type == "cuda":
         torch.cuda.set_device(device)
     idist.initialize("nccl" if device.type == "cuda" else "gloo")
@@ -166,6 +155,8 @@ def _join(device):
 
 def run(main):
     """Calls `main()` and turns a user's mistake into exit status 2, Ctrl-C into 130, each with a line that says so."""
+    import ignite.distributed as idist  # Here, so that a light tour does not wait for ignite.
+
     # A scheduler ends a job with SIGTERM: treated as Ctrl-C, it saves before it goes.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -1,0 +1,52 @@
+"""Standard output and standard error that a run outlives: a closed pipe, a missing stream, letters of ASCII."""
+
+import errno
+import os
+import sys
+
+
+class Stream:
+    """A stream whose reader may leave: `| head -1` takes the first line, and the rest is dropped, not the run.
+
+    Args:
+        before: called at each write and flush, returns what has to stand in front of it: the headings of a tour.
+    """
+
+    def __init__(self, stream, before=lambda: ""):
+        self.stream, self.before = stream, before
+
+    def write(self, text):
+        self._try(self.stream.write, self.before() + text)
+        return len(text)
+
+    def flush(self):
+        self._try(self.stream.write, self.before())
+        self._try(self.stream.flush)
+
+    def _try(self, function, *args):
+        try:
+            function(*args)
+        except OSError as error:
+            # Windows has no EPIPE and says EINVAL.
+            if error.errno not in (errno.EPIPE, errno.EINVAL):
+                raise
+            # What was buffered goes there too, now or when Python ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+
+    def __getattr__(self, name):
+        return getattr(self.stream, name)
+
+
+def mend_streams(before=lambda: ""):
+    """Makes both standard streams outlive whoever reads them; what their encoding lacks is written as a question mark.
+
+    Args:
+        before: what `Stream` calls before it writes to standard output.
+    """
+    for name, first in {"stdout": before, "stderr": lambda: ""}.items():
+        # Python has None where the process was started without the stream (`2>&-`).
+        stream = getattr(sys, name) or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - open until the end
+        stream = stream.stream if isinstance(stream, Stream) else stream
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+        setattr(sys, name, Stream(stream, first))
