@@ -1,6 +1,6 @@
-"""Convolution and max pooling written out, then as one matrix product, then the library's (listings 4.4 to 4.8).
+"""Convolution and max pooling as the page's loops, then in three faster ways (listings 4.4 to 4.7).
 
-All three give the same outputs and the same gradients, and their weights have the same names, so that a network can
+All four give the same outputs and the same gradients, and their weights have the same names, so that a network can
 change from one to the other. They differ in speed: see `benchmarks/conv.py`. The last function is the transposed
 convolution of figure 4.9, which is an ordinary convolution over an image whose pixels have been moved apart.
 """
@@ -29,7 +29,7 @@ def output_size(size, kernel_size, stride=1, padding=0):
 
 
 class Conv(nn.Module):
-    """Convolution as a loop over the positions of its window; equal to `nn.Conv2d` (listings 4.4 and 4.5).
+    """Convolution as loops over kernels and positions of the window; equal to `nn.Conv2d` (listings 4.4 and 4.5).
 
     The input is (batch, in_channels, height, width), the output (batch, out_channels, new height, new width), where
     `output_size` gives the new sizes.
@@ -45,29 +45,22 @@ class Conv(nn.Module):
         nn.init.kaiming_uniform_(self.weight, nonlinearity="relu")
 
     def forward(self, x):
-        batch_size, _, height, width = x.shape
-        new_height = output_size(height, self.kernel_size, self.stride, self.padding)
-        new_width = output_size(width, self.kernel_size, self.stride, self.padding)
+        batch_size, new_depth = len(x), len(self.weight)
+        new_height, new_width = (output_size(side, self.kernel_size, self.stride, self.padding) for side in x.shape[2:])
+        out = x.new_zeros(batch_size, new_depth, new_height, new_width)
         padded_input = F.pad(x, (self.padding,) * 4)
-        kernels = self.weight.flatten(1)  # (out_channels, in_channels * kernel height * kernel width)
-        rows = []
-        for h in range(new_height):
-            top = h * self.stride
-            # Windows are cut out of a band, not of the image: the gradient of a slice is as large as what it was cut
-            # from, so the backward pass moves a sixth of the memory.
-            band = padded_input[:, :, top : top + self.kernel_size]
-            row = []
-            for w in range(new_width):
-                left = w * self.stride
-                val = band[:, :, :, left : left + self.kernel_size].contiguous().view(batch_size, -1)
-                # Each value of the window times each value of the kernel, summed, for all kernels at once.
-                row.append(val @ kernels.T + self.bias)
-            rows.append(torch.stack(row, dim=2))  # (batch, out_channels, new width)
-        return torch.stack(rows, dim=2)
+        for nf, f in enumerate(self.weight):
+            for h in range(new_height):
+                for w in range(new_width):
+                    top, left = h * self.stride, w * self.stride
+                    val = padded_input[:, :, top : top + self.kernel_size, left : left + self.kernel_size]
+                    out[:, nf, h, w] = val.contiguous().view(batch_size, -1) @ f.view(-1)
+                    out[:, nf, h, w] += self.bias[nf]
+        return out
 
 
 class MaxPool(nn.Module):
-    """Max pooling as a loop over the positions of its window; equal to `nn.MaxPool2d` (listing 4.7).
+    """Max pooling as loops over channels and positions of the window; equal to `nn.MaxPool2d` (listing 4.7).
 
     The window moves by `stride`, by its own size if none is given, so that windows tile the image.
     """
@@ -78,19 +71,47 @@ class MaxPool(nn.Module):
         self.stride = stride or kernel_size
 
     def forward(self, x):
-        batch_size, depth, height, width = x.shape
-        new_height = output_size(height, self.kernel_size, self.stride)
-        new_width = output_size(width, self.kernel_size, self.stride)
+        batch_size, depth = x.shape[:2]
+        new_height, new_width = (output_size(side, self.kernel_size, self.stride) for side in x.shape[2:])
+        out = x.new_zeros(batch_size, depth, new_height, new_width)
+        for h in range(new_height):
+            for w in range(new_width):
+                for d in range(depth):
+                    top, left = h * self.stride, w * self.stride
+                    val = x[:, d, top : top + self.kernel_size, left : left + self.kernel_size]
+                    out[:, d, h, w] = val.max(2)[0].max(1)[0]
+        return out
+
+
+class BandConv(Conv):
+    """The same convolution in fewer and cheaper turns: all kernels at once, and nothing written into a large tensor.
+
+    The gradient of a slice is as large as what it was cut from, and each value written into `out` costs a copy of its
+    whole gradient. So windows are cut out of a band of rows, and outputs are stacked.
+    """
+
+    def forward(self, x):
+        new_height, new_width = (output_size(side, self.kernel_size, self.stride, self.padding) for side in x.shape[2:])
+        padded_input = F.pad(x, (self.padding,) * 4)
+        kernels = self.weight.flatten(1)  # (out_channels, in_channels * kernel height * kernel width)
         rows = []
         for h in range(new_height):
-            top = h * self.stride
-            band = x[:, :, top : top + self.kernel_size]
-            row = []
-            for w in range(new_width):
-                left = w * self.stride
-                val = band[:, :, :, left : left + self.kernel_size].contiguous().view(batch_size, depth, -1)
-                row.append(val.max(2)[0])
-            rows.append(torch.stack(row, dim=2))  # (batch, depth, new width)
+            band = padded_input[:, :, h * self.stride : h * self.stride + self.kernel_size]
+            windows = (band[..., w * self.stride : w * self.stride + self.kernel_size] for w in range(new_width))
+            rows.append(torch.stack([val.flatten(1) @ kernels.T + self.bias for val in windows], dim=2))
+        return torch.stack(rows, dim=2)  # out of rows of (batch, out_channels, new width)
+
+
+class BandMaxPool(MaxPool):
+    """The same pooling, all channels at once, by bands of rows as in `BandConv`."""
+
+    def forward(self, x):
+        new_height, new_width = (output_size(side, self.kernel_size, self.stride) for side in x.shape[2:])
+        rows = []
+        for h in range(new_height):
+            band = x[:, :, h * self.stride : h * self.stride + self.kernel_size]
+            windows = (band[..., w * self.stride : w * self.stride + self.kernel_size] for w in range(new_width))
+            rows.append(torch.stack([val.flatten(2).max(2)[0] for val in windows], dim=2))
         return torch.stack(rows, dim=2)
 
 
@@ -117,9 +138,10 @@ class UnfoldMaxPool(MaxPool):
         return windows.max(2)[0]
 
 
-# The three ways to the same values: the class of the convolution and the class of the pooling.
+# The ways to the same values: the class of the convolution and the class of the pooling.
 LAYERS = {
     "loops": (Conv, MaxPool),
+    "bands": (BandConv, BandMaxPool),
     "unfold": (UnfoldConv, UnfoldMaxPool),
     "builtin": (nn.Conv2d, nn.MaxPool2d),
 }

@@ -50,22 +50,24 @@ def animate_convolution(image, kernel, path, seconds_a_step=0.4):
     figure, axes = plt.subplots(1, 3, figsize=(9.5, 4.4), width_ratios=[len(padded), size, len(whole)])
     figure.subplots_adjust(left=0.03, right=0.97, top=0.82, bottom=0.12, wspace=0.15)
 
+    draw_grid(axes[0], padded, f"image and {padding} of padding", inner=(padding, padding, *image.shape))
+    draw_grid(axes[1], kernel, "kernel")
+    draw_grid(axes[2], torch.full_like(whole, torch.nan), "output", highest=whole.max())
+    places = [axes[0].add_patch(frame(0, 0, size)), axes[2].add_patch(frame(0, 0, 1))]
+    done = torch.full_like(whole, torch.nan)
+
     def show(step):
         row, column = divmod(step, whole.shape[1])
-        for axis in axes:
-            axis.clear()
-        draw_grid(axes[0], padded, f"image and {padding} of padding", inner=(padding, padding, *image.shape))
-        axes[0].add_patch(frame(row, column, size))
-        draw_grid(axes[1], kernel, "kernel")
-        done = torch.full_like(whole, float("nan"))
-        done.view(-1)[: step + 1] = whole.view(-1)[: step + 1]
-        draw_grid(axes[2], done, "output", highest=whole.max())
-        axes[2].add_patch(frame(row, column, 1))
+        for place in places:
+            place.set_xy((column - 0.5, row - 0.5))
+        done[row, column] = whole[row, column]
+        axes[2].images[0].set_data(done.numpy())
+        axes[2].text(column, row, f"{whole[row, column].item():g}", ha="center", va="center", fontsize=8)
         window = padded[row : row + size, column : column + size]
         terms = [f"{a:g}·{b:g}" for a, b in zip(window.flatten().tolist(), kernel.flatten().tolist()) if b]
         figure.suptitle(f"{' + '.join(terms)} = {whole[row, column].item():g}", fontsize=11)
 
-    animation = FuncAnimation(figure, show, frames=whole.numel())
+    animation = FuncAnimation(figure, show, frames=whole.numel(), init_func=lambda: None)
     animation.save(path, writer=PillowWriter(fps=1 / seconds_a_step), dpi=70)
     plt.close(figure)
 
@@ -100,29 +102,21 @@ def draw_strides(path, size=7, kernel_size=3, strides=(1, 2)):
     plt.close(figure)
 
 
-def draw_momentum(paths, losses, path):
-    """Draws figure 4.5: descents in the valley `x^2 / 20 + y^2`, and loss curves of the network.
+def draw_momentum(paths, path):
+    """Draws figure 4.5: descents in the valley `x^2 / 20 + y^2`.
 
     Args:
-        paths: names to tensors of points, (steps, 2); losses: the same names to lists of a number a step.
+        paths: names to tensors of points, (steps, 2).
     """
-    figure, (valley, curves) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
-    x, y = torch.meshgrid(torch.linspace(-11, 3, 141), torch.linspace(-2.5, 2.5, 101), indexing="xy")
-    valley.contour(
-        x.numpy(), y.numpy(), (x**2 / 20 + y**2).numpy(), levels=[0.02, 0.1, 0.3, 0.8, 1.6, 3, 5, 7], colors="lightgrey"
-    )
-    for name, points in paths.items():
-        valley.plot(*points.T.numpy(), marker=".", label=name, linewidth=1)
-    valley.plot(0, 0, "k*", markersize=10)
-    valley.set(xlabel="x", ylabel="y", title=f"An elongated valley, {len(points) - 1} steps, one learning rate")
-    valley.legend(loc="lower right")
-    for name, values in losses.items():
-        # A running mean, because the loss of single batches jumps.
-        smooth = torch.tensor(values).unfold(0, 10, 1).mean(1)
-        curves.plot(range(10, len(values) + 1), smooth.numpy(), label=name)
-    curves.set(xlabel="step", ylabel="loss, mean of ten batches", title="SimpleCNN on the sample, one learning rate")
-    curves.grid(alpha=0.3)
-    curves.legend()
+    figure, axes = plt.subplots(len(paths), 1, figsize=(8, 2.6 * len(paths)), sharex=True, layout="constrained")
+    x, y = torch.meshgrid(torch.linspace(-11, 2, 141), torch.linspace(-2.3, 2.3, 101), indexing="xy")
+    for axis, (name, points) in zip(axes, paths.items()):
+        heights = (x**2 / 20 + y**2).numpy()
+        axis.contour(x.numpy(), y.numpy(), heights, levels=[0.02, 0.1, 0.3, 0.8, 1.6, 3, 5, 7], colors="lightgrey")
+        axis.plot(*points.T.numpy(), marker=".", linewidth=1)
+        axis.plot(0, 0, "k*", markersize=10)
+        axis.set(ylabel="y", title=f"{name}, {len(points) - 1} steps", aspect="equal")
+    axes[-1].set_xlabel("x")
     figure.savefig(path, dpi=120)
     plt.close(figure)
 
