@@ -12,7 +12,8 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
 from ch05_sequence.loaders.snli import PAD, PADDING, REDUCE, SHIFT, Sentences, Vocabulary
-from common.cli import UserError
+from common.errors import UserError
+from common.files import read_lines
 
 CLASSES = ("negative", "positive")
 NO_NODE = -1  # what fills up the labels of the nodes
@@ -73,18 +74,12 @@ def read_trees(path):
     Raises:
         UserError: no such file, or a line that is no tree, with its number.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; expected trees of the Stanford Sentiment Treebank") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as UTF-8 text ({error})") from None
     trees = []
-    for number, line in enumerate(lines, 1):
+    for place, line in read_lines(path, "trees of the Stanford Sentiment Treebank"):
         try:
             words, moves, labels = read_tree(line)
         except ValueError as mistake:
-            raise UserError(f"{path}, line {number}: {mistake}") from None
+            raise UserError(f"{place}: {mistake}") from None
         trees.append(([word.lower() for word in words], moves, labels))
     if not trees:
         raise UserError(f"{path}: no line; expected a tree a line")

@@ -69,8 +69,9 @@ def tell_left_out(folder, left_out):
     """Prints a line about what `files_in` has left out, if it has."""
     if left_out:
         hidden = sum(is_hidden(path.name) for path in left_out)
-        kinds = f"{hidden} hidden, {len(left_out) - hidden} of another kind"
-        print(f"{folder}: {len(left_out)} files left out ({kinds}), the first {left_out[0].name}")
+        counts = {"hidden": hidden, "of another kind": len(left_out) - hidden}
+        told = " and ".join(f"{count} {kind}" for kind, count in counts.items() if count)
+        print(f"{folder}: left out {told}, such as {left_out[0].relative_to(folder)}")
 
 
 def require_file(path, expected):
@@ -86,6 +87,8 @@ def require_file(path, expected):
         mode = os.stat(path).st_mode
         if stat.S_ISREG(mode):
             return open(path, "rb").close()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; expected {expected}") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise UserError(f"{path}: {getattr(error, 'strerror', None) or error}; expected {expected}") from None
     raise UserError(f"{path}: {'a folder' if stat.S_ISDIR(mode) else 'no regular file'}; expected {expected}")
@@ -98,7 +101,7 @@ def read_lines(path, expected, *, latin1=False):
 
     Args:
         expected: what the file should be, for the message.
-        latin1: whether a file that is no UTF-8 is read as ISO-8859-1, and a printed line says so.
+        latin1: whether a file that is no UTF-8 is read as ISO-8859-1.
 
     Raises:
         UserError: no such file, no text in UTF-8, or a line without end.
@@ -106,21 +109,26 @@ def read_lines(path, expected, *, latin1=False):
     require_file(path, expected)
     with open(path, "rb") as file:
         lines = bare_lines(file, path)
-        if not latin1:
-            for place, line in lines:
-                yield place, _decode(line, place)
-            return
-        lines = list(lines)
+        encoding = "utf-8"
+        if latin1:
+            lines = list(lines)
+            encoding = "utf-8" if all(_is_utf8(line) for _, line in lines) else "iso-8859-1"
+        for place, line in lines:
+            yield place, _decode(line, encoding, place)
+
+
+def _is_utf8(line):
     try:
-        yield from [(place, line.decode()) for place, line in lines]
+        return line.decode() is not None
     except UnicodeDecodeError:
-        print(f"{path}: not all of it is UTF-8: read as ISO-8859-1")
-        yield from [(place, line.decode("iso-8859-1")) for place, line in lines]
+        return False
 
 
-def _decode(line, place):
+def _decode(line, encoding, place):
+    if b"\r" in line:
+        raise UserError(f"{place}: a carriage return within the line; expected an end of line")
     try:
-        return line.decode()
+        return line.decode(encoding)
     except UnicodeDecodeError as error:
         found = f"byte 0x{line[error.start]:02x} at column {error.start + 1}"
         raise UserError(f"{place}: {found} is no UTF-8; expected a file in UTF-8") from None
@@ -139,8 +147,6 @@ def bare_lines(file, path):
         if len(line) > LONGEST_LINE:
             raise UserError(f"{place}: longer than {LONGEST_LINE:,} bytes; expected shorter lines")
         line = line.rstrip(b"\r\n")
-        if b"\r" in line:
-            raise UserError(f"{place}: a carriage return within the line; expected an end of line")
         if not line.strip():
             empty.append((place, line))
             continue

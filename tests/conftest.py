@@ -1,6 +1,11 @@
 """What holds for every test: pictures without a window, and one thread a test process."""
 
+import functools
+import http.server
 import os
+import threading
+
+import pytest
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 # Tests run side by side, one process a core (setup.cfg): more threads than that, in them or in the programs that they
@@ -10,3 +15,25 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import torch
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture
+def serve():
+    """Starts a server on the loopback address: of a folder's files, or of what a handler answers; gives its address."""
+    running = []
+
+    def start(what):
+        class Files(http.server.SimpleHTTPRequestHandler):
+            def log_message(self, *_):
+                pass
+
+        handler = functools.partial(Files, directory=what) if isinstance(what, os.PathLike) else what
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        running.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{server.server_port}/"
+
+    yield start
+    for server in running:
+        server.shutdown()
+        server.server_close()

@@ -123,21 +123,24 @@ def test_tsv_files_come_back_as_they_were_written(tmp_path, sample):
 
 GOOD = "Where is Lima ?\tLOC\n"
 BAD_TSV = {
-    "one column": (f"{GOOD}Where is Lima ?\n".encode(), ":2: 1 column, expected question<tab>label"),
-    "three columns": (f"{GOOD}{GOOD}Who ?\tHUM\tind\n".encode(), ":3: 3 columns, expected question<tab>label"),
-    "an empty line": (f"{GOOD}\n{GOOD}".encode(), ":2: 1 column"),
-    "no question": (b"\tHUM\n", ":1: no question before the tab"),
-    "an unknown label": (f"{GOOD}Who is it ?\tWHO\n".encode(), ":2: unknown label 'WHO', expected one of ABBR, DESC"),
+    "one column": (f"{GOOD}Where is Lima ?\n".encode(), ", line 2: 1 column, expected question<tab>label"),
+    "three columns": (f"{GOOD}{GOOD}Who ?\tHUM\tind\n".encode(), ", line 3: 3 columns, expected question<tab>label"),
+    "an empty line": (f"{GOOD}\n{GOOD}".encode(), ", line 2: 1 column"),
+    "no question": (b"\tHUM\n", ", line 1: no question before the tab"),
+    "an unknown label": (
+        f"{GOOD}Who is it ?\tWHO\n".encode(),
+        ", line 2: unknown label 'WHO', expected one of ABBR, DESC",
+    ),
     "an empty file": (b"", ": an empty file, expected a question a line"),
-    "not UTF-8": (f"{GOOD}Where is Tomé ?\tLOC\n".encode("iso-8859-1"), ":2: byte 0xe9 at column 13 is no UTF-8"),
+    "not UTF-8": (f"{GOOD}Where is Tomé ?\tLOC\n".encode("iso-8859-1"), ", line 2: byte 0xe9 at column 13 is no UTF-8"),
 }
 BAD_LABELS = {
     "no fine label": (
         b"LOC:city Where ?\nLOC Where is Lima ?\n",
-        ":2: found 'LOC Where is Lima ?', expected COARSE:fine",
+        ", line 2: found 'LOC Where is Lima ?', expected COARSE:fine",
     ),
-    "no question": (b"LOC:city \n", ":1: found 'LOC:city '"),
-    "an unknown label": (b"WHO:ind Who is it ?\n", ":1: unknown label 'WHO'"),
+    "no question": (b"LOC:city \n", ", line 1: found 'LOC:city '"),
+    "an unknown label": (b"WHO:ind Who is it ?\n", ", line 1: unknown label 'WHO'"),
     "an empty file": (b"", ": an empty file"),
 }
 
@@ -171,9 +174,9 @@ def test_a_folder_without_questions_is_named(tmp_path):
         read_splits(tmp_path)
 
 
-def test_a_download_counts_only_with_its_checksum(tmp_path, sample, monkeypatch, capsys):
+def test_a_download_counts_only_with_its_checksum(tmp_path, sample, monkeypatch, serve):
     checksums = {name: hashlib.sha256((sample / name).read_bytes()).hexdigest() for name in trec.SHA256}
-    monkeypatch.setattr(trec, "SERVER", f"{sample.as_uri()}/")
+    monkeypatch.setattr(trec, "SERVER", serve(sample))
     monkeypatch.setattr(trec, "SHA256", checksums)
     trec.download(tmp_path / "fetched")
     assert read_splits(tmp_path / "fetched") == read_splits(sample)
@@ -305,7 +308,7 @@ def test_a_mistake_ends_with_status_2_and_says_what_is_wrong(run, monkeypatch, c
     (tmp_path / "best.pt").write_bytes((Path(run[-1]) / "best.pt").read_bytes())
     assert "of another network: embedding.weight" in complaint(*nowhere, "--predict", "Who ?")
     (tmp_path / TRAIN_FILE).write_bytes(b"LOC:city Where is Lima ?\nLima\n")
-    assert f"{tmp_path / TRAIN_FILE}:2: found 'Lima'" in complaint(*nowhere, "--data", tmp_path)
+    assert f"{tmp_path / TRAIN_FILE}, line 2: found 'Lima'" in complaint(*nowhere, "--data", tmp_path)
 
 
 # The real set

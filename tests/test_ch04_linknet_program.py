@@ -111,7 +111,7 @@ def test_predict_takes_any_picture(program, run_folder, tmp_path):
     (photos / "notes.txt").write_text("no picture")
     status, out, err = program("--predict", photos, "--checkpoint", run_folder / "best.pt", "--out", tmp_path / "out")
     assert status == 0, err
-    assert "1 of 5 files are no pictures and were left out" in out
+    assert "left out 1 of another kind, such as notes.txt" in out
     for name, size in {"grey": (90, 50), "alpha": (90, 50), "turned": (50, 90), "large": (700, 500)}.items():
         mask = Image.open(tmp_path / "out" / f"{name}_mask.png")
         assert mask.size == size and mask.mode == "P" and np.array(mask).max() < len(CLASSES)

@@ -4,8 +4,19 @@ from pathlib import Path
 
 from torchvision.datasets import ImageFolder
 
-from common.cli import UserError
-from common.pictures import open_picture
+from common.errors import UserError
+from common.files import files_in, folders_in, is_hidden, tell_left_out
+from common.pictures import ENDINGS, open_picture
+
+
+class VisibleFolder(ImageFolder):
+    """An `ImageFolder` for which hidden folders, such as Jupyter's `.ipynb_checkpoints`, are no classes."""
+
+    def find_classes(self, directory):
+        names = [path.name for path in folders_in(directory)]
+        if not names:
+            raise UserError(f"{directory}: no folder in it; expected {directory}/<class>/<name>.jpg")
+        return names, {name: index for index, name in enumerate(names)}
 
 
 def open_image_folder(folder, transform=None):
@@ -21,16 +32,16 @@ def open_image_folder(folder, transform=None):
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder")
+    _, left_out = files_in(folder, ENDINGS, deep=True)
     try:
-        images = ImageFolder(folder, transform, loader=read_picture)
+        images = VisibleFolder(folder, transform, loader=open_picture, is_valid_file=_is_picture)
     except FileNotFoundError as error:
         reason = str(error).partition(". ")[0].rstrip(".")
         raise UserError(f"{folder}: {reason}; expected {folder}/<class>/<name>.jpg") from None
-    files = {path for path in folder.rglob("*") if path.is_file()}
-    if others := sorted(files - {Path(path) for path, label in images.samples}):
-        print(f"{folder}: {len(others)} files that are no pictures left out, the first {others[0].relative_to(folder)}")
+    tell_left_out(folder, left_out)
     return images
 
 
-def read_picture(path):
-    return open_picture(path).convert("RGB")
+def _is_picture(path):
+    path = Path(path)
+    return path.suffix.lower() in ENDINGS and not is_hidden(path.name)

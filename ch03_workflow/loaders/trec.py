@@ -1,17 +1,16 @@
-"""TREC's questions and their kinds, as they lie on disk: label files in ISO-8859-1, or TSV files in UTF-8.
+"""TREC's questions and their kinds, as they lie on disk: label files, published in ISO-8859-1, or TSV files in UTF-8.
 
 A line of a label file is `COARSE:fine question ?`, as published by Li and Roth (Learning question classifiers, 2002). A
 line of a TSV file is the question, a tab, the coarse class: the layout of listing 3.11.
 """
 
 import random
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
-
-from common.cli import UserError
+from common import downloads
+from common.errors import UserError
+from common.files import read_lines
 from data import sample
 from data.questions import make_questions
 
@@ -24,6 +23,7 @@ CLASSES = {
     "NUM": "a number or a date",
 }
 SPLITS = ("train", "valid", "test")
+EXPECTED = "questions of TREC"
 TRAIN_FILE, TEST_FILE = "train_5500.label", "TREC_10.label"
 TSV_FILES = {"train": "TRECtrain.tsv", "valid": "TRECval.tsv", "test": "TRECtest.tsv"}
 # torchtext's downloader asks http://cogcomp.org, which forwards here, and checks nothing.
@@ -42,20 +42,20 @@ class Question(NamedTuple):
 
 
 def read_label_file(path):
-    """The questions of a file of lines `COARSE:fine question ?`, in ISO-8859-1.
+    """The questions of a file of lines `COARSE:fine question ?`, in UTF-8 or, as it is published, in ISO-8859-1.
 
     Raises:
         UserError: no such file, an empty one, or a line of another form; file and line number are named.
     """
 
-    def parse(line, place):
-        label, _, text = line.partition(" ")
+    def parse(line):
+        label, *text = line.split(maxsplit=1)  # at a space, a tab, or a space that does not break
         coarse, colon, fine = label.partition(":")
-        if not (colon and fine and text.strip()):
-            raise UserError(f"{place}: found {line[:60]!r}, expected COARSE:fine question ?")
-        return Question(text.strip(), check_label(coarse, place))
+        if not (colon and fine and text):
+            raise ValueError(f"found {line[:60]!r}, expected COARSE:fine question ?")
+        return Question(text[0].strip(), check_label(coarse))
 
-    return read_lines(path, "iso-8859-1", parse)
+    return read_questions(path, parse, read_lines(path, EXPECTED, latin1=True))
 
 
 def read_tsv(path):
@@ -65,40 +65,34 @@ def read_tsv(path):
         UserError: as `read_label_file`, or a line that has not two columns, or that is no UTF-8.
     """
 
-    def parse(line, place):
+    def parse(line):
         columns = line.split("\t")
         if len(columns) != 2:
-            raise UserError(f"{place}: {len(columns)} column{'s' * (len(columns) > 1)}, expected question<tab>label")
+            raise ValueError(f"{len(columns)} column{'s' * (len(columns) > 1)}, expected question<tab>label")
         text, label = columns
         if not text.strip():
-            raise UserError(f"{place}: no question before the tab, expected question<tab>label")
-        return Question(text.strip(), check_label(label, place))
+            raise ValueError("no question before the tab, expected question<tab>label")
+        return Question(text.strip(), check_label(label.strip()))
 
-    return read_lines(path, "utf-8", parse)
+    return read_questions(path, parse, read_lines(path, EXPECTED))
 
 
-def read_lines(path, encoding, parse):
-    """What `parse(line, "file:line number")` makes of each line of a file."""
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}") from None
+def read_questions(path, parse, lines):
+    """What `parse` makes of each line of a file."""
     questions = []
-    for number, line in enumerate(content.splitlines(), start=1):
+    for place, line in lines:
         try:
-            text = line.decode(encoding)
-        except UnicodeDecodeError as error:
-            found = f"byte 0x{line[error.start]:02x} at column {error.start + 1}"
-            raise UserError(f"{path}:{number}: {found} is no UTF-8; expected a file in UTF-8") from None
-        questions.append(parse(text, f"{path}:{number}"))
+            questions.append(parse(line))
+        except ValueError as error:
+            raise UserError(f"{place}: {error}") from None
     if not questions:
         raise UserError(f"{path}: an empty file, expected a question a line")
     return questions
 
 
-def check_label(label, place):
+def check_label(label):
     if label not in CLASSES:
-        raise UserError(f"{place}: unknown label {label[:20]!r}, expected one of {', '.join(CLASSES)}")
+        raise ValueError(f"unknown label {label[:20]!r}, expected one of {', '.join(CLASSES)}")
     return label
 
 
@@ -149,11 +143,6 @@ def download(root):
     Raises:
         UserError: no network, no room, or a file that arrived changed.
     """
-    root = Path(root)
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        for name, checksum in SHA256.items():
-            torch.hub.download_url_to_file(SERVER + name, str(root / name), checksum, progress=sys.stderr.isatty())
-    except (OSError, RuntimeError) as error:
-        raise UserError(f"--download {root}: {SERVER}{name}: {error}") from None
+    for name, checksum in SHA256.items():
+        downloads.download(SERVER + name, Path(root, name), largest=1 << 20, checksum=f"sha256:{checksum}")
     print(f"{' and '.join(SHA256)} lie in {root}; train with --data {root}")

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from common.cli import UserError
-from common.pictures import open_picture
+from common.errors import UserError
+from common.files import files_in, read_lines, tell_left_out
+from common.pictures import ENDINGS, load_picture, open_picture
 
 # The eleven classes in the order of the SegNet labels, with the colours that their papers draw them in.
 CLASSES = {
@@ -49,7 +50,9 @@ ORIGINAL = {
     "bicyclist": ["Bicyclist", "MotorcycleScooter"],
     "void": ["Void"],
 }
-PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
+STRAY = 0.001  # the largest share of a label's pixels that may have a colour of no class, and are void then
+# The colours that a label with a palette may have: the ones above, and the two that other tables have for a pavement.
+COLOURS = {tuple(colour): index for index, colour in enumerate(PALETTE.tolist())} | {(0, 0, 192): 4, (60, 40, 222): 4}
 
 
 class CamVid(Dataset):
@@ -84,12 +87,15 @@ class CamVid(Dataset):
         # Pillow decodes outside Python's lock, so threads use every core.
         with ThreadPoolExecutor() as threads:
             decoded = list(threads.map(lambda pair: _read_pair(*pair, colours), pairs))
-        for (frame, _), (image, _) in zip(pairs, decoded):
+        for (frame, _), (image, _, _) in zip(pairs, decoded):
             if image.shape != decoded[0][0].shape:
                 first = f"{pairs[0][0].name} is {_size(decoded[0][0])}"
                 raise UserError(f"{frame}: {_size(image)}, but {first}; expected frames of one size")
-        self.images = torch.stack([torch.from_numpy(image) for image, _ in decoded]).permute(0, 3, 1, 2)
-        self.masks = torch.stack([torch.from_numpy(mask) for _, mask in decoded])
+        self.images = torch.stack([torch.from_numpy(image) for image, _, _ in decoded]).permute(0, 3, 1, 2)
+        self.masks = torch.stack([torch.from_numpy(mask) for _, mask, _ in decoded])
+        if strays := [(label, count) for (_, label), (_, _, count) in zip(pairs, decoded) if count]:
+            pixels = sum(count for _, count in strays)
+            print(f"{pixels} pixels of {len(strays)} labels have a colour of no class and are void ({strays[0][0]})")
 
     def __len__(self):
         return len(self.masks)
@@ -116,28 +122,39 @@ class CamVid(Dataset):
 
 
 def _segnet_pairs(root, split):
-    frames, labels = (
-        {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in PICTURES}
-        for folder in (root / split, root / f"{split}annot")
-    )
-    for stem in frames.keys() ^ labels.keys():
-        if stem in frames:
-            raise UserError(f"{frames[stem]}: has no label; expected {root / f'{split}annot' / stem}.png")
-        raise UserError(f"{labels[stem]}: has no frame; expected {root / split / stem}.png or .jpg")
-    return [(frames[stem], labels[stem]) for stem in frames]
+    frames, left_out = files_in(root / split, ENDINGS)
+    labels, others = files_in(root / f"{split}annot", ENDINGS)
+    tell_left_out(root / split, left_out + others)
+    return _pair(_by_name(frames), _by_name(labels), root / f"{split}annot")
 
 
 def _original_pairs(root, split):
-    pictures = [path for path in sorted(root.rglob("*")) if path.suffix.lower() in PICTURES]
-    labels = {path.stem.removesuffix("_L"): path for path in pictures if path.stem.endswith("_L")}
-    frames = {path.stem: path for path in pictures if not path.stem.endswith("_L")}
-    for stem in frames.keys() ^ labels.keys():
-        if stem in frames:
-            raise UserError(f"{frames[stem]}: has no label; expected a file {stem}_L.png")
-        raise UserError(f"{labels[stem]}: has no frame; expected a file {stem}.png")
     if split not in ("train", "val", "test"):
         raise UserError(f"--data {root}: no split {split!r}; expected train, val or test")
-    return [(frames[stem], labels[stem]) for stem in frames if segnet_split(stem) == split]
+    pictures, left_out = files_in(root, ENDINGS, deep=True)
+    tell_left_out(root, [path for path in left_out if path != root / "label_colors.txt"])
+    frames = _by_name(path for path in pictures if not path.stem.endswith("_L"))
+    labels = _by_name(path for path in pictures if path.stem.endswith("_L"))
+    pairs = _pair(frames, {stem.removesuffix("_L"): path for stem, path in labels.items()}, root, "_L")
+    return [pair for pair in pairs if segnet_split(pair[0].stem) == split]
+
+
+def _by_name(paths):
+    named = {}
+    for path in paths:
+        if path.stem in named:
+            raise UserError(f"{named[path.stem]} and {path}: two pictures of one name; expected one")
+        named[path.stem] = path
+    return named
+
+
+def _pair(frames, labels, folder, end=""):
+    """Pairs of a frame and its label, out of two dictionaries from a frame's name to a path."""
+    for stem in sorted(frames.keys() ^ labels.keys()):
+        if stem in frames:
+            raise UserError(f"{frames[stem]}: has no label; expected {folder / stem}{end}.png")
+        raise UserError(f"{labels[stem]}: has no frame; expected {stem}.png or .jpg")
+    return [(frames[stem], labels[stem]) for stem in frames]
 
 
 def segnet_split(name):
@@ -159,36 +176,47 @@ def read_colours(path):
     """
     indices = {name: index for index, names in enumerate(ORIGINAL.values()) for name in names}
     colours = {}
-    for number, line in enumerate(Path(path).read_text(errors="replace").splitlines(), 1):
+    for place, line in read_lines(path, "the colours of the original release", latin1=True):
         *rgb, name = line.split() or [""]
         if not line.strip():
             continue
         if len(rgb) != 3 or not all(part.isdecimal() and int(part) < 256 for part in rgb) or name not in indices:
             expected = "'red green blue name' with one of the 32 names"
-            raise UserError(f"{path}, line {number}: {line.strip()!r}; expected {expected}")
+            raise UserError(f"{place}: {line.strip()[:60]!r}; expected {expected}")
         colours[tuple(map(int, rgb))] = indices[name]
     return colours
 
 
-def read_picture(path, mode="RGB"):
-    """The same as a NumPy array of bytes; `mode` None leaves the channels as the file has them."""
-    picture = open_picture(path)
-    return np.array(picture.convert(mode) if mode else picture)
-
-
 def _read_pair(frame, label, colours):
-    image = read_picture(frame)
-    mask = read_picture(label, mode="RGB" if colours else None)
-    if mask.shape[:2] != image.shape[:2]:
+    """A frame, its label as class indices, and how many stray pixels the label has."""
+    image, mask = np.array(open_picture(frame)), load_picture(label)
+    if mask.size[::-1] != image.shape[:2]:
         raise UserError(f"{label}: {_size(mask)}, but its frame is {_size(image)}; expected the same size")
     if colours:
-        return image, _classes_of_colours(mask, colours, label)
-    if mask.ndim != 2:
-        raise UserError(f"{label}: a picture of {mask.shape[2]} channels; expected one channel of class indices")
-    if mask.max() > VOID:
-        row, column = np.argwhere(mask > VOID)[0]
-        raise UserError(f"{label}: class {mask[row, column]} at row {row}, column {column}; expected 0 to {VOID}")
-    return image, mask.astype(np.uint8)
+        return image, *_classes_of_colours(np.array(mask.convert("RGB")), colours, label)
+    classes = np.array(mask)
+    if classes.ndim != 2 or classes.dtype.kind == "f":
+        found = f"{len(mask.getbands())} channels" if classes.ndim != 2 else "fractions"
+        raise UserError(f"{label}: a picture of {found}; expected one channel of class indices")
+    if mask.mode == "P":
+        classes = _classes_of_palette(mask, classes, label)
+    wrong = (classes < 0) | (classes > VOID)
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise UserError(f"{label}: class {classes[row, column]} at row {row}, column {column}; expected 0 to {VOID}")
+    return image, classes.astype(np.uint8), 0
+
+
+def _classes_of_palette(picture, indices, path):
+    """Class indices of a label with a palette: by its colours where they are the set's, else the indices themselves."""
+    palette = [tuple(colour) for colour in np.reshape(picture.getpalette("RGB"), (-1, 3)).tolist()]
+    if 2 * len(COLOURS.keys() & palette) <= len(set(palette)):
+        return indices
+    for index in np.unique(indices).tolist():
+        if index >= len(palette) or palette[index] not in COLOURS:
+            found = f"index {index} of the palette, {palette[index] if index < len(palette) else 'which it has not'}"
+            raise UserError(f"{path}: {found}, is no colour of a class, as the others are; expected one")
+    return np.array([COLOURS.get(colour, VOID) for colour in palette])[indices]
 
 
 def _classes_of_colours(mask, colours, path):
@@ -197,14 +225,17 @@ def _classes_of_colours(mask, colours, path):
     for (red, green, blue), index in colours.items():
         table[red << 16 | green << 8 | blue] = index
     classes = table[mask[..., 0].astype(np.int32) << 16 | mask[..., 1].astype(np.int32) << 8 | mask[..., 2]]
-    if (classes == 255).any():
-        row, column = np.argwhere(classes == 255)[0]
+    stray = classes == 255
+    if (count := int(stray.sum())) > STRAY * stray.size:
+        row, column = np.argwhere(stray)[0]
         raise UserError(
             f"{path}: colour {tuple(map(int, mask[row, column]))} at row {row}, column {column} "
-            "is not in label_colors.txt"
+            f"is not in label_colors.txt, nor are those of {count} pixels"
         )
-    return classes
+    classes[stray] = VOID
+    return classes, count
 
 
-def _size(array):
-    return f"{array.shape[0]}x{array.shape[1]} pixels"
+def _size(picture):
+    height, width = picture.shape[:2] if isinstance(picture, np.ndarray) else picture.size[::-1]
+    return f"{height}x{width} pixels"

@@ -5,6 +5,7 @@ to test (Krizhevsky: Learning multiple layers of features from tiny images, 2009
 files as `train/<class>/<name>.jpg` and, where there is a test part, `test/<class>/<name>.jpg`.
 """
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,10 @@ from torchvision.datasets import CIFAR10
 from torchvision.datasets.utils import calculate_md5
 from torchvision.transforms import v2
 
-from ch04_vision.loaders.camvid import PICTURES, read_picture
-from common.cli import UserError
+from common import downloads
+from common.errors import UserError
+from common.files import beside, files_in, folders_in, tell_left_out
+from common.pictures import ENDINGS, open_picture
 from common.training import rand
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -117,22 +120,20 @@ def _read_batches(root, train):
 def _list_pictures(folder):
     """The picture files of a folder of classes and their labels; tells how many other files it has left out."""
     expected = f"expected the folders {', '.join(CLASSES)}"
-    for name in sorted(path.name for path in folder.iterdir() if path.is_dir()):
-        if name not in CLASSES:
-            raise UserError(f"{folder / name}: no class of CIFAR-10; {expected}")
-    paths, labels, others = [], [], 0
+    for path in folders_in(folder):
+        if path.name not in CLASSES:
+            raise UserError(f"{path}: no class of CIFAR-10; {expected}")
+    paths, labels, left_out = [], [], []
     for label, name in enumerate(CLASSES):
         if not (folder / name).is_dir():
             raise UserError(f"{folder / name}: no such folder; {expected}")
-        files = sorted((folder / name).iterdir())
-        pictures = [path for path in files if path.suffix.lower() in PICTURES]
+        pictures, others = files_in(folder / name, ENDINGS)
         if not pictures:
-            raise UserError(f"{folder / name}: no picture in this folder; expected {', '.join(sorted(PICTURES))}")
-        others += len(files) - len(pictures)
+            raise UserError(f"{folder / name}: no picture in this folder; expected {', '.join(sorted(ENDINGS))}")
+        left_out += others
         paths += pictures
         labels += [label] * len(pictures)
-    if others:
-        print(f"{folder}: {others} files are no pictures by their names and were left out")
+    tell_left_out(folder, left_out)
     return paths, np.array(labels)
 
 
@@ -141,10 +142,10 @@ def _read_pictures(paths):
     images = np.empty((len(paths), SIDE, SIDE, 3), dtype=np.uint8)
     resized = []
     for index, path in enumerate(paths):
-        picture = read_picture(path)
-        if picture.shape != images.shape[1:]:
-            resized.append(f"{path} is {picture.shape[1]}x{picture.shape[0]}")
-            picture = shrink(Image.fromarray(picture))
+        picture = open_picture(path)
+        if picture.size != (SIDE, SIDE):
+            resized.append(f"{path} is {picture.width}x{picture.height}")
+            picture = shrink(picture)
         images[index] = picture
     if resized:
         print(f"{len(resized)} of {len(paths)} pictures cut to a square and resized to 32x32 ({resized[0]})")
@@ -157,15 +158,30 @@ def shrink(photo):
 
 
 def download(root):
-    """Fetches CIFAR-10 into `root` through torchvision, 170 MB, checked by its checksum.
+    """Fetches CIFAR-10 into `root`, 170 MB, checked by the checksum that torchvision knows.
 
     Raises:
         UserError: no network, no room, or a file that arrived damaged.
     """
+    folder = Path(root, CIFAR10.base_folder)
+    if folder.exists():
+        raise UserError(
+            f"--download {root}: {folder} is there already; name another folder, or train with --data {root}"
+        )
     try:
-        CIFAR10(root, download=True)
-    except (OSError, RuntimeError) as error:
-        raise UserError(f"--download {root}: {error}") from None
+        with beside(folder) as making:
+            (making / folder.name).mkdir()
+            downloads.download(
+                CIFAR10.url,
+                making / CIFAR10.filename,
+                largest=1 << 28,
+                checksum=f"md5:{CIFAR10.tgz_md5}",
+                check=lambda archive: downloads.unpack(archive, making / folder.name, (folder.name,), largest=1 << 28),
+            )
+            os.replace(making / folder.name, folder)
+    except OSError as error:
+        raise UserError(f"--download {root}: {error.strerror or error}") from None
+    print(f"CIFAR-10 lies in {root}; train with --data {root}")
 
 
 class RandomShiftFlip(v2.Transform):

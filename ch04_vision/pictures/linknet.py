@@ -7,12 +7,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from matplotlib.patches import Patch
-from PIL import Image, ImageOps
+from PIL import Image
 
 from ch04_vision.loaders.augment import prepare
-from ch04_vision.loaders.camvid import CLASSES, PALETTE, PICTURES, VOID
-from common.cli import UserError
-from common.pictures import open_picture
+from ch04_vision.loaders.camvid import CLASSES, PALETTE, VOID
+from common.errors import UserError
+from common.files import files_in, tell_left_out
+from common.pictures import ENDINGS, open_picture
 
 # CamVid's frames are 360 pixels high: a photo is shown to the network at the scale that it learnt from.
 HEIGHT = 360
@@ -78,12 +79,10 @@ def find_photos(paths):
     photos = []
     for path in map(Path, paths):
         if path.is_dir():
-            files = sorted(file for file in path.iterdir() if file.is_file())
-            found = [file for file in files if file.suffix.lower() in PICTURES]
+            found, left_out = files_in(path, ENDINGS)
             if not found:
-                raise UserError(f"--predict {path}: no picture in this folder; expected {', '.join(sorted(PICTURES))}")
-            if len(found) < len(files):
-                print(f"{path}: {len(files) - len(found)} of {len(files)} files are no pictures and were left out")
+                raise UserError(f"--predict {path}: no picture in this folder; expected {', '.join(sorted(ENDINGS))}")
+            tell_left_out(path, left_out)
             photos += found
         elif path.is_file():
             photos.append(path)
@@ -92,17 +91,12 @@ def find_photos(paths):
     return photos
 
 
-def open_photo(path):
-    """A photo the right way up, in RGB: cameras store how they were held beside the pixels."""
-    return ImageOps.exif_transpose(open_picture(path)).convert("RGB")
-
-
 def predict_photos(network, paths, out, device):
     """Writes for each photo `<name>_overlay.png`, with a legend, and `<name>_mask.png`, class indices in colour."""
     out.mkdir(parents=True, exist_ok=True)
     written = set()
     for path in find_photos(paths):
-        photo = open_photo(path)
+        photo = open_picture(path)
         scale = min(1.0, HEIGHT / min(photo.size))
         small = photo.resize([max(32, round(side * scale)) for side in photo.size], Image.Resampling.BILINEAR)
         image = torch.from_numpy(np.array(small)).permute(2, 0, 1)[None].to(device)

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torchvision.utils import make_grid
 
 from ch04_vision.loaders.cifar import CLASSES, SIDE, prepare, shrink
-from ch04_vision.pictures.linknet import find_photos, open_photo
-from common.pictures import save_confusion
+from ch04_vision.pictures.linknet import find_photos
+from common.pictures import open_picture, save_confusion
 
 
 @torch.inference_mode()
@@ -98,7 +98,7 @@ def predict_photos(network, paths, out, device, whitening=None):
     out.mkdir(parents=True, exist_ok=True)
     written = set()
     for path in find_photos(paths):
-        photo = open_photo(path)
+        photo = open_picture(path)
         small = photo if photo.size == (SIDE, SIDE) else shrink(photo)
         image = torch.from_numpy(np.array(small)).permute(2, 0, 1)[None].to(device)
         chances = probabilities(network, image, whitening)[0]

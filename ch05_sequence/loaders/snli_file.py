@@ -7,10 +7,8 @@ A line of an SNLI file is a JSON object. Read are its `gold_label`, and `sentenc
 import functools
 import hashlib
 import json
+import os
 import sys
-import uuid
-import zipfile
-import zlib
 from array import array
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from common.errors import UserError
+from common.files import beside, read_lines, require_file
 from data import place
 
 LABELS = ("entailment", "neutral", "contradiction")
@@ -26,7 +25,7 @@ GOLD_LABELS = {*LABELS, NO_LABEL}
 PADDING, REDUCE, SHIFT = 1, 2, 3  # the page's numbers for the steps of a shift-reduce parser
 FORMAT = 1  # of the cached arrays; it goes up whenever reading changes, so that they are made anew
 BRACKETS = {"(", ")", ""}
-STEPS = bytes.maketrans(b")w", bytes((REDUCE, SHIFT)))
+EXPECTED = "a file of SNLI's JSON lines"
 
 
 class PackedFile(NamedTuple):
@@ -54,11 +53,9 @@ def read_file(path, lower=True, cache=None):
         UserError: no such file, or a line that is not as SNLI's are; the message names the file and the line.
     """
     path = Path(path)
-    try:
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; expected a file of SNLI's JSON lines") from None
+    require_file(path, EXPECTED)
+    with path.open("rb") as file:
+        content = hashlib.file_digest(file, "sha256").hexdigest()
     stored = Path(cache or place("cache")) / f"snli-{FORMAT}-{'lower' if lower else 'cased'}-{content[:32]}.npz"
     packed = _load(stored)
     if packed is None:
@@ -95,22 +92,21 @@ def pack_file(path, lower=True):
             raise ValueError("an empty sentence")
         return array("i", map(numbers.__getitem__, tokens)), array("b", [*steps, PADDING])
 
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                label, sentences = _read_line(line)
-                if label == NO_LABEL:
-                    skipped += 1
-                    continue
-                for text, is_parse in sentences:
-                    sentence, steps = pack(text, is_parse)
-                    words.extend(sentence)
-                    transitions.extend(steps)
-                    lengths.append(len(sentence))
-                    unparsed_line = unparsed_line or (0 if is_parse else number)
-                labels.append(LABELS.index(label))
-            except ValueError as error:
-                raise UserError(f"{path}, line {number}: {error}") from None
+    for where, line in read_lines(path, EXPECTED):
+        try:
+            label, sentences = _read_line(line)
+            if label == NO_LABEL:
+                skipped += 1
+                continue
+            for text, is_parse in sentences:
+                sentence, steps = pack(text, is_parse)
+                words.extend(sentence)
+                transitions.extend(steps)
+                lengths.append(len(sentence))
+                unparsed_line = unparsed_line or (0 if is_parse else int(where.rpartition(" ")[2]))
+            labels.append(LABELS.index(label))
+        except ValueError as error:
+            raise UserError(f"{where}: {error}") from None
     if not labels:
         raise UserError(f"{path}: no labelled pair in it ({skipped} with the label {NO_LABEL!r})")
     arrays = (np.frombuffer(packed, dtype=packed.typecode) for packed in (words, transitions, lengths, labels))
@@ -125,11 +121,9 @@ def _read_line(line):
         ValueError: says what is wrong.
     """
     try:
-        example = json.loads(line.decode())
-    except UnicodeDecodeError:
-        raise ValueError(f"not UTF-8 text: {shorten(line)}") from None
+        example = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"not JSON ({error}): {shorten(line.decode())}") from None
+        raise ValueError(f"not JSON ({error}): {shorten(line)}") from None
     if not isinstance(example, dict):
         raise ValueError(f"{shorten(json.dumps(example))} is not a JSON object")
     label = example.get("gold_label")
@@ -159,16 +153,25 @@ def parse(binary):
     Raises:
         ValueError: an empty sentence, unbalanced brackets, or a node that has not two children.
     """
+    tokens, transitions = [], []
+    trees = [0]  # in each open bracket, how many whole trees it holds so far
     # Only on spaces: some of SNLI's words, such as "1 1/2", hold a space that does not break.
-    items = binary.split(" ")
-    tokens = [item for item in items if item not in BRACKETS]
-    shape = "".join([item if item in BRACKETS else "w" for item in items])
-    transitions = list(shape.encode().translate(STEPS, b"("))
-    # A node of two whole trees is a whole tree: what is well formed shrinks to one word, and nothing else does.
-    while "(ww)" in shape:
-        shape = shape.replace("(ww)", "w")
-    if shape != "w":
-        if not tokens:
+    for item in binary.split(" "):
+        if item == "(":
+            trees.append(0)
+        elif item == ")":
+            if trees.pop() != 2 or not trees:
+                trees = [0]
+                break
+            trees[-1] += 1
+            transitions.append(REDUCE)
+        elif item:
+            tokens.append(item)
+            trees[-1] += 1
+            transitions.append(SHIFT)
+    if trees != [1]:
+        items = binary.split(" ")
+        if not set(items) - BRACKETS:
             raise ValueError("an empty sentence")
         opened, closed = items.count("("), items.count(")")
         if opened != closed:
@@ -198,14 +201,10 @@ def _save(packed, stored):
     """Writes beside and renames over: another process sees a whole file or none."""
     arrays = packed._asdict()
     arrays["spelling"] = np.frombuffer(json.dumps(packed.spelling).encode(), dtype=np.uint8)
-    beside = stored.with_name(f".{stored.stem}-{uuid.uuid4().hex}.npz")
     try:
-        stored.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            np.savez(beside, **arrays)
-            beside.replace(stored)
-        finally:
-            beside.unlink(missing_ok=True)
+        with beside(stored) as making:
+            np.savez(making / stored.name, **arrays)
+            os.replace(making / stored.name, stored)
     except OSError as error:
         print(f"{stored}: not written ({error}); the next run reads the text again", file=sys.stderr)
 
@@ -220,6 +219,6 @@ def _load(stored):
         return PackedFile(**found)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except Exception as error:  # NumPy fails in many ways on damaged files: zip, zlib, key, value, memory errors
         print(f"{stored}: damaged ({type(error).__name__}); the text is read again", file=sys.stderr)
         return None

@@ -3,13 +3,16 @@
 import contextlib
 import re
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from ch05_sequence.loaders.snli import PAD, UNKNOWN
+from common import downloads
 from common.errors import UserError
+from common.files import bare_lines, require_file
 from data import place
 
 
@@ -65,8 +68,8 @@ def load_vectors(source, vocabulary, dimension, cache=None):
 
 def _entries(lines, source, dimension):
     """Of each line where it stands, for messages, its word, and the line itself, as bytes."""
-    for number, line in enumerate(lines, 1):
-        line, where = line.rstrip(), f"{source}, line {number}"
+    for number, (where, line) in enumerate(bare_lines(lines, source), 1):
+        line = line.rstrip()
         spaces = line.count(b" ")
         if number == 1 and spaces == 1 and dimension > 1:
             continue  # word2vec's and fastText's files begin with their size
@@ -80,7 +83,8 @@ def _entries(lines, source, dimension):
 @contextlib.contextmanager
 def _open(source, cache):
     """The lines of the file, or those in the archive of Stanford's vectors of that name."""
-    if Path(source).is_file():
+    if Path(source).exists():
+        require_file(source, "word vectors in GloVe's format")
         with open(source, "rb") as file:
             yield file
         return
@@ -91,14 +95,18 @@ def _open(source, cache):
         raise UserError(f"{source}: no such file, nor a name such as glove.6B.300d ({', '.join(GloVe.url)})")
     url = GloVe.url[name[1]]
     archive = Path(cache or place("cache")) / url.rpartition("/")[2]
+    if not zipfile.is_zipfile(archive):
+        downloads.download(url, archive, largest=4 << 30, check=_check)
     try:
-        if not archive.exists():
-            archive.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(url, archive)
         with zipfile.ZipFile(archive) as files:
             if f"{source}.txt" not in files.namelist():
                 raise UserError(f"{archive}: no {source}.txt in it, only {', '.join(files.namelist())}")
             with files.open(f"{source}.txt") as file:
                 yield file
-    except (OSError, zipfile.BadZipFile) as error:
-        raise UserError(f"{archive}: not downloaded from {url}, or damaged ({error})") from None
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise UserError(f"{archive}: damaged ({error}); delete it, and it is fetched again") from None
+
+
+def _check(path):
+    if not zipfile.is_zipfile(path):
+        raise ValueError("not a whole zip archive")
