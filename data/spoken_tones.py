@@ -56,7 +56,8 @@ def make_spoken_tones(root, recordings=60, seed=0) -> Path:
             words = [number >> place & 1 for place in range(8)]
             samples = speak(np.random.default_rng([seed, number]), words)
             path = folder / "waves_yesno" / ("_".join(map(str, words)) + ".wav")
-            soundfile.write(path, samples, SAMPLE_RATE, subtype="PCM_16")
+            with path.open("wb") as file:  # soundfile cannot encode every name where the locale is C
+                soundfile.write(file, samples, SAMPLE_RATE, format="WAV", subtype="PCM_16")
 
     parameters = {"sample": "spoken tones", "version": VERSION, "recordings": recordings, "seed": seed}
     return make_sample(root, parameters, write)

@@ -123,7 +123,7 @@ def test_a_flac_cut_short_is_told(tmp_path):
 
 
 def test_what_is_no_audio_is_told(tmp_path):
-    with pytest.raises(UserError, match=r"none\.wav: no such audio file"):
+    with pytest.raises(UserError, match=r"none\.wav: no such file; expected an audio file"):
         load(tmp_path / "none.wav")
     (tmp_path / "song.wav").write_text("la la la")
     with pytest.raises(UserError, match=r"song\.wav: no whole audio file"):

@@ -5,17 +5,25 @@ brings its own library and reads and writes WAV, FLAC, OGG and MP3 with neither.
 sound of a film) is left to `torchaudio.load`, where that works.
 """
 
+import io
+import math
 import struct
 import sys
 from pathlib import Path
 
+import numpy as np
 import soundfile
 import torch
 import torchaudio
 
-from common.cli import UserError
+from common.errors import UserError
+from common.files import require_file
 
-UNKNOWN_LENGTH = 0xFFFFFFFF  # in the header of a WAV that was written to a pipe
+EXPECTED = "an audio file: WAV, FLAC or MP3"
+
+UNKNOWN_LENGTH = 0x7FFFF000  # from here on: in the header of a WAV that was written to a pipe
+MOST_SAMPLES = 1 << 27  # of all channels together; fifty minutes at 44,100 Hz
+MOST_WEIGHTS = 1 << 24  # of the filters that change a rate into another one; 44,100 Hz to 8,000 Hz takes 35,280
 
 
 def has_torchcodec():
@@ -37,18 +45,20 @@ def load(path):
         UserError: no such file, no audio in it, a file cut short, or values that are not finite.
     """
     path = Path(path)
-    if not path.is_file():
-        raise UserError(f"{path}: no such audio file")
+    require_file(path, EXPECTED)
     if path.suffix[1:].upper() not in soundfile.available_formats() and has_torchcodec():
         try:
             return torchaudio.load(path)
         except (RuntimeError, ValueError) as error:
             raise UserError(f"{path}: TorchCodec finds no audio in it ({str(error).splitlines()[0][:100]})") from None
     try:
-        with soundfile.SoundFile(path) as file:
-            promised = _samples_of_wav(path) or file.frames
-            samples = file.read(dtype="float32", always_2d=True)  # (samples, channels)
-            sample_rate = file.samplerate
+        # Opened here: soundfile cannot encode every name where the locale is C.
+        with open(path, "rb") as opened, soundfile.SoundFile(opened) as file:
+            unknown = file.frames >= 1 << 62  # of a FLAC that was written to a pipe
+            promised = 0 if unknown else _samples_of_wav(path) or file.frames
+            if promised * file.channels > MOST_SAMPLES:
+                raise UserError(f"{path}: its header promises {promised:,} samples; expected at most {MOST_SAMPLES:,}")
+            samples, sample_rate = _read(file, path), file.samplerate
     except soundfile.LibsndfileError as error:
         raise UserError(f"{path}: no whole audio file ({error.error_string}); expected WAV, FLAC or MP3") from None
     if len(samples) < promised:
@@ -57,6 +67,16 @@ def load(path):
     if not len(samples) or not waveform.isfinite().all():
         raise UserError(f"{path}: {'no sample in it' if not len(samples) else 'samples that are no finite numbers'}")
     return waveform, sample_rate
+
+
+def _read(file, path):
+    """All samples of an opened file, (samples, channels), read in parts: a length that a header names is no length."""
+    parts = []
+    while len(part := file.read((1 << 20) // file.channels + 1, dtype="float32", always_2d=True)):
+        parts.append(part)
+        if sum(map(len, parts)) * file.channels > MOST_SAMPLES:
+            raise UserError(f"{path}: more than {MOST_SAMPLES:,} samples; expected a shorter recording")
+    return np.concatenate(parts or [np.zeros((0, file.channels), dtype=np.float32)])
 
 
 def _samples_of_wav(path):
@@ -69,10 +89,10 @@ def _samples_of_wav(path):
         while len(header := file.read(8)) == 8:
             name, size = struct.unpack("<4sI", header)
             if name == b"data":
-                return None if size == UNKNOWN_LENGTH or not frame_bytes else size // frame_bytes
+                return None if size >= UNKNOWN_LENGTH or not frame_bytes else size // frame_bytes
             start = file.tell()
             if name == b"fmt ":
-                frame_bytes = struct.unpack("<12xH", file.read(14))[0]
+                frame_bytes = int.from_bytes(file.read(14)[12:], "little")
             file.seek(start + size + size % 2)  # chunks begin at even places
     return None
 
@@ -90,6 +110,9 @@ def load_mono(path, sample_rate):
     if len(waveform) != 1:
         raise UserError(f"{path}: {len(waveform)} channels (2 is stereo), expected mono; mix it down first")
     if found != sample_rate:
+        weights = found * sample_rate // math.gcd(found, sample_rate) ** 2
+        if weights > MOST_WEIGHTS or waveform.shape[1] * sample_rate > MOST_SAMPLES * found:
+            raise UserError(f"{path}: {found:,} Hz; expected {sample_rate:,} Hz, or a usual rate such as 44,100 Hz")
         print(f"{path}: resampled from {found:,} Hz to {sample_rate:,} Hz", file=sys.stderr)
         waveform = torchaudio.functional.resample(waveform, found, sample_rate)
     return waveform[0]
@@ -108,7 +131,9 @@ def save(path, waveform, sample_rate):
         UserError: an ending that is no audio format, a rate or a number of channels that the format has not, or a
             folder that cannot be written.
     """
+    path, written = Path(path), io.BytesIO()
     try:
-        soundfile.write(path, waveform.T.cpu().numpy(), sample_rate)
-    except (soundfile.LibsndfileError, TypeError, ValueError) as error:
+        soundfile.write(written, waveform.T.cpu().numpy(), sample_rate, format=path.suffix[1:].upper() or None)
+        path.write_bytes(written.getvalue())
+    except (OSError, soundfile.LibsndfileError, TypeError, ValueError) as error:
         raise UserError(f"{path}: not written ({error}); expected a name that ends in .wav, .flac or .mp3") from None

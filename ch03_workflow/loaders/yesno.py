@@ -7,7 +7,8 @@ import torch
 import torchaudio
 
 from ch03_workflow.loaders.audio import load, load_mono
-from common.cli import UserError
+from common.errors import UserError
+from common.files import files_in, tell_left_out
 from data import sample
 from data.spoken_tones import make_spoken_tones
 
@@ -38,11 +39,15 @@ class YesNo(torchaudio.datasets.YESNO):
             raise UserError(f"--data {root}: no such folder")
         folder = root / "waves_yesno" if (root / "waves_yesno").is_dir() else root
         super().__init__(folder.parent, folder_in_archive=folder.name)
-        if not self._walker:
+        paths, left_out = files_in(folder, {".wav"})
+        tell_left_out(folder, left_out)
+        if not paths:
             raise UserError(f"--data {folder}: no WAV file in it; expected waves_yesno/0_1_0_1_0_1_1_1.wav and others")
         self.recordings = []
-        for name in self._walker:
-            path = folder / f"{name}.wav"
+        self._walker = [path.stem for path in paths]  # the library's own list knows no upper-case endings
+        for path, name in zip(paths, self._walker):
+            if self._walker.count(name) > 1:
+                raise UserError(f"{path}: there are two recordings of this name; expected one")
             if not re.fullmatch("[01](_[01]){7}", name):
                 expected = "expected eight labels of 0 or 1, as in 0_1_0_1_0_1_1_1.wav"
                 raise UserError(f"{path}: a name without eight labels; {expected}")
