@@ -98,7 +98,7 @@ def evaluate(args):
 def predict(args):
     model = build(args)
     training.load_weights(model, args.checkpoint or args.out / "best.pt")
-    predict_photos(fuse(model), args.predict, args.out, args.device)
+    predict_photos(fuse(model), args.predict, args.out, args.device, 360)
 
 
 def main():

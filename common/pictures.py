@@ -67,7 +67,8 @@ def save_confusion(confusion, classes, path):
             if count := confusion[true, answer].item():
                 told, colour = f"{value:.1f}\n({count})", "white" if value > 50 else "black"
                 axis.text(answer, true, told, ha="center", va="center", color=colour, fontsize=8)
-    axis.set_xticks(range(len(classes)), classes, rotation=45 if len(classes) > 6 else 0)
+    turned = dict(rotation=45, ha="right", rotation_mode="anchor") if len(classes) > 6 else {}
+    axis.set_xticks(range(len(classes)), classes, **turned)
     axis.set_yticks(range(len(classes)), classes)
     axis.set(xlabel="the network's answer", ylabel="true class", title="Per cent of each true class (and how many)")
     figure.colorbar(drawn, shrink=0.8, label="per cent")

@@ -1,7 +1,5 @@
 """What LinkNet sees, as pictures: frame, truth and prediction side by side, and overlays of the reader's own photos."""
 
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -11,12 +9,8 @@ from PIL import Image
 
 from ch04_vision.loaders.augment import prepare
 from ch04_vision.loaders.camvid import CLASSES, PALETTE, VOID
-from common.errors import UserError
-from common.files import files_in, tell_left_out
-from common.pictures import ENDINGS, open_picture
-
-# CamVid's frames are 360 pixels high: a photo is shown to the network at the scale that it learnt from.
-HEIGHT = 360
+from ch04_vision.pictures.photos import answer_photos
+from common.names import Names, printable, readable
 
 
 def _legend(figure, classes):
@@ -38,9 +32,18 @@ def predict_classes(network, images, size=None):
     network.eval()
     inputs, _ = prepare(images, torch.empty(0))
     scores = network(inputs)
-    if size:
-        scores = F.interpolate(scores, size, mode="bilinear", align_corners=False)
-    return scores.argmax(1).to("cpu", torch.uint8)
+    if not size:
+        return scores.argmax(1).to("cpu", torch.uint8)
+    # Class by class: all scores of a large photo at once would take half a gigabyte.
+    highest, classes = None, torch.zeros(len(images), *size, dtype=torch.uint8, device=scores.device)
+    for label, plane in enumerate(scores.split(1, dim=1)):
+        plane = F.interpolate(plane, size, mode="bilinear", align_corners=False)[:, 0]
+        if highest is None:
+            highest = plane
+            continue
+        classes[plane > highest] = label
+        torch.maximum(highest, plane, out=highest)
+    return classes.cpu()
 
 
 def save_predictions(network, dataset, path, rows=4):
@@ -70,53 +73,54 @@ def save_predictions(network, dataset, path, rows=4):
     plt.close(figure)
 
 
-def find_photos(paths):
-    """The pictures that the paths name; a folder stands for the pictures in it, and what else it holds is told.
+def at_height(photo, height):
+    """A photo as large as the frames that a network was trained on, as uint8, (1, 3, height, width).
+
+    Its shorter side gets `height` pixels. A long strip gets fewer, so that the whole is no more than a picture of four
+    heights squared, and no side less than 32.
+    """
+    scale = min(height / min(photo.size), 4 * height / (photo.width * photo.height) ** 0.5)
+    small = photo.resize([max(32, round(side * scale)) for side in photo.size], Image.Resampling.BILINEAR)
+    return torch.from_numpy(np.array(small)).permute(2, 0, 1)[None]
+
+
+def predict_photos(network, paths, out, device, height):
+    """Writes for each photo `<name>_overlay.png`, with a legend, and `<name>_mask.png`, class indices in colour.
+
+    Args:
+        height: rows of the frames that the network was trained on.
 
     Raises:
-        UserError: a path that is not there, or a folder without a picture.
+        UserError: as `answer_photos`.
     """
-    photos = []
-    for path in map(Path, paths):
-        if path.is_dir():
-            found, left_out = files_in(path, ENDINGS)
-            if not found:
-                raise UserError(f"--predict {path}: no picture in this folder; expected {', '.join(sorted(ENDINGS))}")
-            tell_left_out(path, left_out)
-            photos += found
-        elif path.is_file():
-            photos.append(path)
-        else:
-            raise UserError(f"--predict {path}: no such file or folder")
-    return photos
+    names = Names("_overlay.png")
 
-
-def predict_photos(network, paths, out, device):
-    """Writes for each photo `<name>_overlay.png`, with a legend, and `<name>_mask.png`, class indices in colour."""
-    out.mkdir(parents=True, exist_ok=True)
-    written = set()
-    for path in find_photos(paths):
-        photo = open_picture(path)
-        scale = min(1.0, HEIGHT / min(photo.size))
-        small = photo.resize([max(32, round(side * scale)) for side in photo.size], Image.Resampling.BILINEAR)
-        image = torch.from_numpy(np.array(small)).permute(2, 0, 1)[None].to(device)
-        mask = predict_classes(network, image, size=photo.size[::-1])[0]
-
-        name = path.stem if path.stem not in written else f"{path.stem}_{len(written)}"
-        written.add(name)
-        picture = Image.fromarray(mask.numpy(), mode="P")
+    def answer(path, photo):
+        mask = predict_classes(network, at_height(photo, height).to(device), size=photo.size[::-1])[0]
+        name = names(path)
+        picture = Image.fromarray(mask.numpy())
         picture.putpalette(PALETTE.flatten().tolist())
         picture.save(out / f"{name}_mask.png")
-
         share = torch.bincount(mask.flatten(), minlength=len(CLASSES)) / mask.numel()
         seen = {label: part for label, part in zip(CLASSES, share.tolist()) if part > 0.005}
-        figure = plt.figure(figsize=(9, 9 * photo.height / photo.width + 0.8), layout="constrained")
-        axis = figure.add_subplot()
-        axis.imshow(0.5 * np.array(photo) / 255 + 0.5 * PALETTE[mask.long()].numpy() / 255)
-        axis.set_title(path.name)
-        axis.axis("off")
-        _legend(figure, seen)
-        figure.savefig(out / f"{name}_overlay.png", dpi=110)
-        plt.close(figure)
+        save_overlay(photo, picture, readable(path), seen, out / f"{name}_overlay.png")
         told = ", ".join(f"{label} {part:.0%}" for label, part in sorted(seen.items(), key=lambda item: -item[1]))
-        print(f"{path}: {told}; wrote {out / name}_overlay.png and {name}_mask.png")
+        print(f"{printable(path)}: {told}; wrote {out / name}_overlay.png and {name}_mask.png")
+
+    answer_photos(paths, out, answer)
+
+
+def save_overlay(photo, mask, title, classes, path):
+    """Draws a photo with its mask, both Pillow pictures of one size, half transparent above it; shrinks `photo`."""
+    photo.thumbnail((1000, 1000))
+    overlay = Image.blend(photo, mask.resize(photo.size, Image.Resampling.NEAREST).convert("RGB"), 0.5)
+    # A strip is shown small rather than on a sheet of its own length.
+    sheet = min(12, max(1, 9 * photo.height / photo.width))
+    figure = plt.figure(figsize=(9, sheet + 0.8), layout="constrained")
+    axis = figure.add_subplot()
+    axis.imshow(overlay)
+    axis.set_title(title, parse_math=False)
+    axis.axis("off")
+    _legend(figure, classes)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)

@@ -7,8 +7,9 @@ import torch.nn.functional as F
 from torchvision.utils import make_grid
 
 from ch04_vision.loaders.cifar import CLASSES, SIDE, prepare, shrink
-from ch04_vision.pictures.linknet import find_photos
-from common.pictures import open_picture, save_confusion
+from ch04_vision.pictures.photos import answer_photos
+from common.names import Names, printable, readable
+from common.pictures import save_confusion
 
 
 @torch.inference_mode()
@@ -58,6 +59,11 @@ def feature_maps(network, image, whitening=None):
     return {name: maps[0].cpu() for name, maps in stages.items()}
 
 
+def scaled(maps):
+    """Feature maps, (channels, height, width), each divided by its highest value; one without any stays 0."""
+    return maps / maps.amax((1, 2), keepdim=True).clamp(min=1e-12)
+
+
 def save_feature_maps(network, image, name, path, whitening=None):
     """Draws a picture and the feature maps of each stage, a row a stage (figure 4.1 in spirit)."""
     stages = feature_maps(network, image, whitening)
@@ -68,10 +74,11 @@ def save_feature_maps(network, image, name, path, whitening=None):
     axis.set_title(f"{name}, 32x32", fontsize=10)
     axis.axis("off")
     for axis, (stage, maps) in zip(right.subplots(len(stages), 1), stages.items()):
-        # The maps side by side, eight in a row, as one picture.
-        tiles = make_grid(maps[:, None], nrow=8, padding=1, pad_value=torch.nan)[0]
-        axis.imshow(tiles.numpy(), cmap="magma", vmin=0)
-        axis.set_title(f"{stage}: {len(maps)} maps of {maps.shape[1]}x{maps.shape[2]}", fontsize=9)
+        # The maps side by side, eight in a row, as one picture. Each is as bright as it can be: one strong map of a
+        # stage would leave the others black.
+        tiles = make_grid(scaled(maps)[:, None], nrow=8, padding=1, pad_value=torch.nan)[0]
+        axis.imshow(tiles.numpy(), cmap="magma", vmin=0, vmax=1)
+        axis.set_title(f"{stage}: {len(maps)} maps of {maps.shape[1]}x{maps.shape[2]}, each scaled", fontsize=9)
         axis.axis("off")
     figure.savefig(path, dpi=110)
     plt.close(figure)
@@ -94,27 +101,36 @@ def save_mistakes(images, labels, scores, path, count=12):
 
 
 def predict_photos(network, paths, out, device, whitening=None):
-    """Writes for each photo `<name>_classes.png`: the photo, what is left of it at 32x32, and ten bars."""
-    out.mkdir(parents=True, exist_ok=True)
-    written = set()
-    for path in find_photos(paths):
-        photo = open_picture(path)
+    """Writes for each photo `<name>_classes.png`: the photo, what is left of it at 32x32, and ten bars.
+
+    Raises:
+        UserError: as `answer_photos`.
+    """
+    names = Names("_classes.png")
+
+    def answer(path, photo):
         small = photo if photo.size == (SIDE, SIDE) else shrink(photo)
         image = torch.from_numpy(np.array(small)).permute(2, 0, 1)[None].to(device)
         chances = probabilities(network, image, whitening)[0]
-
-        name = path.stem if path.stem not in written else f"{path.stem}_{len(written)}"
-        written.add(name)
-        figure, axes = plt.subplots(1, 3, figsize=(10, 3.8), width_ratios=[1, 1, 1.4], layout="constrained")
-        for axis, picture, title in ((axes[0], photo, path.name), (axes[1], small, "as the network sees it, 32x32")):
-            axis.imshow(picture)
-            axis.set_title(title, fontsize=9)
-            axis.axis("off")
-        axes[2].barh(CLASSES, chances.tolist(), color="tab:blue")
-        axes[2].invert_yaxis()
-        axes[2].set(xlim=(0, 1), xlabel="probability")
-        figure.savefig(out / f"{name}_classes.png", dpi=110)
-        plt.close(figure)
-        told = ", ".join(f"{CLASSES[index]} {chances[index]:.0%}" for index in chances.argsort(descending=True)[:3])
         size = "" if small is photo else f" ({photo.width}x{photo.height}, cut to a square and resized to 32x32)"
-        print(f"{path}{size}: {told}; wrote {out / name}_classes.png")
+        photo.thumbnail((600, 600))
+        name, shown = names(path), {readable(path): photo, "as the network sees it, 32x32": small}
+        save_classes(shown, chances, out / f"{name}_classes.png")
+        told = ", ".join(f"{CLASSES[index]} {chances[index]:.0%}" for index in chances.argsort(descending=True)[:3])
+        print(f"{printable(path)}{size}: {told}; wrote {out / name}_classes.png")
+
+    answer_photos(paths, out, answer)
+
+
+def save_classes(pictures, chances, path):
+    """Draws two pictures, {title: picture}, beside the probabilities of the ten classes."""
+    figure, axes = plt.subplots(1, 3, figsize=(10, 3.8), width_ratios=[1, 1, 1.4], layout="constrained")
+    for axis, (title, picture) in zip(axes, pictures.items()):
+        axis.imshow(picture)
+        axis.set_title(title, fontsize=9, parse_math=False)
+        axis.axis("off")
+    axes[2].barh(CLASSES, chances.tolist(), color="tab:blue")
+    axes[2].invert_yaxis()
+    axes[2].set(xlim=(0, 1), xlabel="probability")
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
