@@ -311,9 +311,7 @@ def test_a_recording_written_into_a_pipe_is_read_to_its_end(tmp_path, size):
 def test_a_recording_of_a_telephone_system(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros(8000, "int16"), 8000, subtype="GSM610")
     waveform = audio.load_mono(tmp_path / "a.wav", 8000)
-    assert (
-        len(waveform) % 320 == 0 and 8000 <= len(waveform) <= 8320 and waveform.abs().max() < 0.01
-    )  # whole blocks of 320
+    assert waveform[:8000].abs().max() < 0.01 and len(waveform) == 8320  # libsndfile's count of a last block
 
 
 def flac(path, samples):

@@ -168,7 +168,7 @@ def test_bad_input_is_told(trained, sample, tmp_path):
     save(tmp_path / "short.wav", torch.zeros(1, 700), 8000)
     save(tmp_path / "cut.wav", torch.zeros(1, 8000), 8000)
     (tmp_path / "cut.wav").write_bytes((tmp_path / "cut.wav").read_bytes()[:5000])
-    expected = {"stereo": "expected mono", "short": "too short for a word", "cut": "cut short", "none": "no such audio"}
+    expected = {"stereo": "expected mono", "short": "too short for a word", "cut": "cut short", "none": "no such file"}
     for name, message in expected.items():
         with pytest.raises(UserError, match=rf"{name}\.wav: .*{message}"):
             run(sample, tmp_path, "--predict", tmp_path / f"{name}.wav", *weights)
