@@ -1,4 +1,4 @@
-"""Figures 1.9 to 1.15: the architectures of the chapter, each as a small live network.
+"""Figures 1.9 to 1.15: seven architectures as live networks.
 
     python ch01_intro/architectures.py
     python ch01_intro/architectures.py --device cuda
@@ -14,7 +14,8 @@ from common.tours import tour
 
 args = tour(__doc__)
 
-# %% Figure 1.9: a simple neural network, fully connected: input layer, one hidden layer, output layer
+# %% Figure 1.9: a simple neural network
+# Fully connected: input layer, one hidden layer, output layer.
 simple = nn.Sequential(nn.Linear(3, 4), nn.Sigmoid(), nn.Linear(4, 2)).to(args.device)
 simple_output = simple(torch.rand(1, 3, device=args.device))
 print(f"{simple = }\n{simple_output.shape = }\n")
@@ -27,7 +28,8 @@ deep_output = deep(torch.rand(1, 3, device=args.device))
 print(f"{deep = }\n{deep_output.shape = }\n")
 
 
-# %% Figure 1.11: a sequence-to-sequence network; all that the decoder knows of the sentence is the encoder's one vector
+# %% Figure 1.11: a sequence-to-sequence network
+# All that the decoder knows of the sentence is the encoder's one vector.
 class Seq2Seq(nn.Module):
     """Words of shape (batch, word) in one language to scores of words, (batch, word, vocabulary), in another."""
 
@@ -51,15 +53,17 @@ translation_so_far = torch.randint(30, (1, 4), device=args.device)
 seq2seq_output = seq2seq(sentence, translation_so_far)
 print(f"{seq2seq = }\n{seq2seq_output.shape = }\n")
 
-# %% Figure 1.12: an autoencoder, the text's 100 x 100 image squeezed through 500 numbers; its target is its input
+# %% Figure 1.12: an autoencoder
+# The text's 100 x 100 image is squeezed through 500 numbers; the target is the input.
 autoencoder = nn.Sequential(nn.Linear(10_000, 500), nn.Sigmoid(), nn.Linear(500, 10_000)).to(args.device)
 image = torch.rand(1, 100 * 100, device=args.device)
 code = autoencoder[:2](image)
 reconstruction = autoencoder(image)
 reconstruction_loss = nn.functional.mse_loss(reconstruction, image)
-print(f"{autoencoder = }\n{code.shape = }, {reconstruction.shape = }, {reconstruction_loss.item() = :.3f}\n")
+print(f"{autoencoder = }\n{code.shape = }, {reconstruction.shape = }\n{reconstruction_loss.item() = :.3f}\n")
 
-# %% Figure 1.13: a recurrent network unrolled: one cell, the same at each word, hands its hidden state on
+# %% Figure 1.13: a recurrent network, unrolled
+# One cell, the same at each word, hands its hidden state on.
 embedding = nn.Embedding(20, 5).to(args.device)
 rnn = nn.RNN(5, 4, batch_first=True).to(args.device)
 word_vectors = embedding(sentence)
@@ -76,7 +80,8 @@ unrolled = torch.stack(unrolled, dim=1)
 print(f"{torch.allclose(unrolled, rnn_output, atol=1e-6) = }\n")
 
 
-# %% Figure 1.14: a recursive network: the vectors of two phrases make the vector of the phrase that holds both
+# %% Figure 1.14: a recursive network
+# The vectors of two phrases make the vector of the phrase that holds both.
 class Recursive(nn.Module):
     """The vector, (size,), of a parse tree: a word, or a pair of parse trees."""
 
@@ -101,7 +106,8 @@ tree = (("the", ("old", "man")), "sleeps")
 tree_vector = recursive(tree)
 print()
 
-# %% Figure 1.15: a typical CNN: convolution and pooling shrink the image to feature maps, then fully connected layers
+# %% Figure 1.15: a typical CNN
+# Convolution and pooling shrink the image to feature maps, then come fully connected layers.
 cnn = nn.Sequential(
     nn.Conv2d(3, 6, kernel_size=5),
     nn.ReLU(),

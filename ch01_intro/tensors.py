@@ -1,4 +1,4 @@
-"""Listings 1.4 to 1.10, table 1.1 and figure 1.18: creating tensors, computing with them, and changing their shape.
+"""Listings 1.4 to 1.10: making, computing, reshaping tensors.
 
     python ch01_intro/tensors.py
     python ch01_intro/tensors.py --device cuda
@@ -13,15 +13,17 @@ from fractions import Fraction
 
 import torch
 
-from ch01_intro.pictures import draw_tensors
+from ch01_intro.pictures.tensors import draw_tensors
 from common.tours import tour
 
 args = tour(__doc__)
-# Every tensor below is made on this device, with the page's own lines.
+# The page's own lines make their tensors on this device, all but torch.Tensor and torch.FloatTensor, which make them on
+# the CPU.
 torch.set_default_device(args.device)
+print(f"{torch.__version__ = }, {torch.get_default_device() = }")
 
 # %% 1.5 Four ways to create a tensor
-# torch.Tensor(3, 2) is torch.empty(3, 2): whatever the memory held. It is always made on the CPU.
+# torch.Tensor(3, 2) is torch.empty(3, 2): whatever the memory held.
 uninitialized = torch.Tensor(3, 2)
 rand_initialized = torch.rand(3, 2)
 matrix_with_ones = torch.ones(3, 2)
@@ -40,12 +42,12 @@ print(f"{from_list = }")
 print(f"{from_list_today = }")
 
 # %% Table 1.1: data types, brought up to date
-# The page's eight classes still exist; the newer types have no such class, so say dtype= and device= instead.
+# The page's eight classes are still there; the newest types have none, so one says dtype= and device= instead.
 data_types = {
     "32-bit floating point": torch.float32,
     "64-bit floating point": torch.float64,
     "16-bit floating point": torch.float16,
-    "16-bit floating point, 8-bit exponent": torch.bfloat16,
+    "16-bit float, 8-bit exponent": torch.bfloat16,
     "8-bit integer (unsigned)": torch.uint8,
     "8-bit integer (signed)": torch.int8,
     "16-bit integer (signed)": torch.int16,
@@ -54,20 +56,22 @@ data_types = {
     "boolean": torch.bool,
     "64-bit complex": torch.complex64,
     "128-bit complex": torch.complex128,
-    "8-bit floating point, 4-bit exponent": torch.float8_e4m3fn,
-    "8-bit floating point, 5-bit exponent": torch.float8_e5m2,
+    "8-bit float, 4-bit exponent": torch.float8_e4m3fn,
+    "8-bit float, 5-bit exponent": torch.float8_e5m2,
     "16-bit integer (unsigned)": torch.uint16,
     "32-bit integer (unsigned)": torch.uint32,
     "64-bit integer (unsigned)": torch.uint64,
 }
 accelerator = "cuda" if args.device.type == "cpu" else args.device.type
-table_1_1 = []
+table_1_1 = [("data type", "dtype", "CPU tensor", "GPU tensor")]
 for description, dtype in data_types.items():
-    cpu_type = torch.empty(0, dtype=dtype, device="cpu").type()
-    accelerator_type = cpu_type.replace("torch.", f"torch.{accelerator}.")
-    has_class = hasattr(torch, cpu_type.removeprefix("torch."))
-    table_1_1.append((description, dtype, cpu_type, accelerator_type, has_class))
-    print(f"{description:38} {dtype!s:20} {cpu_type:26} {accelerator_type:31} {'' if has_class else 'dtype only'}")
+    cpu_type = accelerator_type = "no class"
+    name = torch.empty(0, dtype=dtype, device="cpu").type().removeprefix("torch.")
+    if hasattr(torch, name):
+        cpu_type, accelerator_type = f"torch.{name}", f"torch.{accelerator}.{name}"
+    table_1_1.append((description, str(dtype), cpu_type, accelerator_type))
+for row in table_1_1:
+    print("{:29} {:20} {:21} {}".format(*row))
 print(f"{torch.tensor([1, 2], dtype=torch.bfloat16) = }")
 print(f"{torch.tensor([3 + 4j]).abs() = }")
 
@@ -141,7 +145,7 @@ print(f"{x = }")
 print(f"{without_first_column = }")
 print(f"{without_last_row = }")
 
-# %% 1.10 Transpose: t() is a method, not the attribute of the text, and only for two dimensions at most
+# %% 1.10 Transpose: t() is a method, and only for two dimensions at most
 transposed = x.t()
 print(f"{transposed = }")
 try:
@@ -182,14 +186,17 @@ with_fake_dimension = row.unsqueeze(0)
 print(f"{column.shape = }, {squeezed.shape = }")
 print(f"{row.shape = }, {with_fake_dimension.shape = }")
 # Without an argument every such dimension goes, a batch of one too: name the dimension that is meant.
-print(f"{torch.rand(1, 1, 100).squeeze().shape = }, {torch.rand(1, 1, 100).squeeze(1).shape = }")
+print(f"{torch.rand(1, 1, 100).squeeze().shape = }")
+print(f"{torch.rand(1, 1, 100).squeeze(1).shape = }")
 
-# %% 1.10 Ten sentences of five words: 10 x 5 numbers, 10 x 5 x 100 one-hot vectors, one word of each is 10 x 100
+# %% 1.10 Ten sentences of five words as one-hot vectors
+# 10 x 5 numbers become 10 x 5 x 100; one word of each sentence is 10 x 1 x 100, squeezed 10 x 100.
 sentences = torch.randint(100, (10, 5))  # vocabulary of 100 words
 one_hot = torch.nn.functional.one_hot(sentences, num_classes=100)
 one_word = one_hot.split(1, dim=1)[0]
 one_word_squeezed = one_word.squeeze(1)
-print(f"{sentences.shape = }, {one_hot.shape = }, {one_word.shape = }, {one_word_squeezed.shape = }")
+print(f"{sentences.shape = }, {one_hot.shape = }")
+print(f"{one_word.shape = }, {one_word_squeezed.shape = }")
 print(f"{torch.equal(one_word_squeezed.argmax(dim=1), sentences[:, 0]) = }")
 
 # %% Figure 1.18: concatenation, stacking, squeezing and unsqueezing, drawn from the values
@@ -213,7 +220,8 @@ draw_tensors(
 )
 print(args.out / "figure_1_18.png")
 
-# %% Save and load: weights_only=True reads tensors and plain containers, and runs nothing that the file says
+# %% Save and load
+# weights_only=True reads tensors and plain containers, and runs nothing that the file says.
 file = args.out / "tensors.pt"
 torch.save({"x": x, "y": y}, file)
 loaded = torch.load(file, map_location=args.device, weights_only=True)
@@ -224,5 +232,5 @@ torch.save({"x": x, "half": Fraction(1, 2)}, args.out / "not_only_tensors.pt")
 try:
     torch.load(args.out / "not_only_tensors.pt", weights_only=True)
 except pickle.UnpicklingError as error:
-    refusal = next(line.strip() for line in str(error).splitlines() if "Unsupported global" in line)
+    refusal = str(error)[str(error).index("Unsupported global") :].split(". ")[0]
     print(f"UnpicklingError: {refusal}")

@@ -1,4 +1,4 @@
-"""Listings 1.11 to 1.13 and figure 1.19: what lies under a tensor, and who shares it.
+"""Listings 1.11 to 1.13: what lies under a tensor.
 
     python ch01_intro/under_a_tensor.py
     python ch01_intro/under_a_tensor.py --device cuda
@@ -14,7 +14,7 @@ import warnings
 import numpy as np
 import torch
 
-from ch01_intro.pictures import draw_layers
+from ch01_intro.pictures.tensors import draw_layers
 from common.tours import tour
 
 args = tour(__doc__)
@@ -30,8 +30,8 @@ print(f"{xn = }")
 with warnings.catch_warnings(record=True) as storage_warnings:
     warnings.simplefilter("always")
     typed_storage = x.storage()
-print(f"{typed_storage}")
-print(f"{storage_warnings[0].category.__name__}: {storage_warnings[0].message}")
+print(f"x.storage():\n{typed_storage}")
+print(f"{storage_warnings[0].category.__name__}: {str(storage_warnings[0].message).split('. ')[0]}")
 same_storage = x.untyped_storage().data_ptr() == xv.untyped_storage().data_ptr()
 print(f"{x.untyped_storage().data_ptr() == xv.untyped_storage().data_ptr() = }")
 print(f"{x.untyped_storage().nbytes() = }, {xv.untyped_storage().nbytes() = }")
@@ -56,7 +56,8 @@ draw_layers(
 )
 print(args.out / "figure_1_19.png")
 
-# %% Size, stride and offset: element [i, j] lies at offset + i * stride[0] + j * stride[1] of the storage
+# %% Size, stride and offset
+# Element [i, j] lies at offset + i * stride[0] + j * stride[1] of the storage.
 table = torch.arange(12.0, device=args.device).reshape(3, 4)
 views = {
     "table": table,
@@ -69,14 +70,14 @@ views = {
 for name, view in views.items():
     shares = view.untyped_storage().data_ptr() == table.untyped_storage().data_ptr()
     layout = f"size {tuple(view.shape)!s:7} stride {view.stride()!s:7} offset {view.storage_offset()}"
-    print(f"{name:23} {layout}  contiguous {view.is_contiguous()!s:5}  shares the storage {shares}")
+    print(f"{name:23} {layout}  contiguous {view.is_contiguous()!s:5}  same storage {shares}")
 
 # %% view() never copies, reshape() and contiguous() do when no stride can describe the result
 try:
     table.t().view(-1)
 except RuntimeError as error:
     no_view = str(error)
-    print(f"RuntimeError: {no_view}")
+    print(f"RuntimeError: {no_view.split(' (')[0]}")
 flat = table.t().reshape(-1)
 print(f"{flat = }")
 print(f"{flat.data_ptr() == table.data_ptr() = }")

@@ -1,11 +1,12 @@
-"""Listing 1.3: the XOR network on a dynamic graph, built anew by each pass of an ordinary Python loop.
+"""Listing 1.3: XOR on a dynamic graph.
 
     python ch01_intro/xor_dynamic_graph.py
     python ch01_intro/xor_dynamic_graph.py --device cuda
 
-Settings: learning rate 1, 1,000 epochs, all four rows in each step. With them the network answers all four rows for
-each of the seeds 0 to 99; the last cell trains all hundred at once and counts. Before that, what only a graph made
-anew can do: another batch size, another function, a sentence of another length at each pass.
+Each pass of an ordinary Python loop builds the graph anew. Settings: learning rate 1, 1,000 epochs, all four rows in
+each step. With them the network answers all four rows for each of the seeds 0 to 99; the last cell trains all hundred
+at once and counts. Before that, what only a graph made anew can do: another batch size, another function, a sentence of
+another length at each pass.
 """
 
 import torch
@@ -15,13 +16,12 @@ from common.tours import tour
 
 args = tour(__doc__)
 
-# %% The truth table of XOR, with the answer one-hot: column 0 means "0", column 1 means "1"
+# %% 1.3 The XOR network on a dynamic graph
+# The truth table, with the answer one-hot: column 0 means "0", column 1 means "1".
 XOR_X = [[0, 0], [0, 1], [1, 0], [1, 1]]
 XOR_Y = [[1, 0], [0, 1], [0, 1], [1, 0]]
 lr = 1.0
 epochs = 1000
-
-# %% 1.3 The XOR network on a dynamic graph
 # torch.FloatTensor(XOR_X), as on the page, makes the same tensor, but only on the CPU.
 x = torch.tensor(XOR_X, dtype=torch.float32, device=args.device)
 y = torch.tensor(XOR_Y, dtype=torch.float32, device=args.device)
@@ -58,7 +58,7 @@ try:
     h2 @ w2 + b1
 except RuntimeError as error:
     wrong_bias = str(error)
-    print(f"RuntimeError: {wrong_bias}")
+    print(f"RuntimeError: {wrong_bias.split(' at ')[0]}")
 
 # %% Gradients add up: a second backward without zeroing doubles w1.grad
 cost = ((x @ w1 + b1).sigmoid() @ w2 + b2 - y).pow(2).sum()
@@ -86,7 +86,7 @@ for value in (2.0, -2.0):
     functions.append((type(result.grad_fn).__name__, number.grad.item()))
 print(f"{functions = }")
 
-# %% Another sentence length at each pass: one word after the other, no padding, no cutting (compare figure 1.6)
+# %% Another sentence length at each pass: no padding, no cutting (compare figure 1.6)
 input_weight = torch.randn(4, 3, device=args.device, requires_grad=True)
 hidden_weight = torch.randn(3, 3, device=args.device, requires_grad=True)
 words_and_nodes = {}
@@ -103,7 +103,8 @@ for words in (2, 3, 8):
 print(f"{words_and_nodes = }")
 print(args.out / "sentence_graph.png")
 
-# %% A hundred seeds at once: one more dimension in front, (seed, row, unit), and the same lines train all networks
+# %% A hundred seeds at once
+# One more dimension in front, (seed, row, unit), and the same lines train all networks.
 seeds = range(100)
 many_w1, many_w2 = [], []
 for seed in seeds:

@@ -1,19 +1,18 @@
-"""Listings 1.1 and 1.2: the XOR network of TensorFlow 1's static graph, as what a static graph is in PyTorch today.
+"""Listings 1.1, 1.2: XOR on a static graph.
 
     python ch01_intro/xor_static_graph.py
     python ch01_intro/xor_static_graph.py --device cuda
 
-`torch.export` defines the graph before any data flows through it, as the page's placeholders do; the module of the
-exported program stands for the session. `torch.compile` shows the graph of the forward and of the backward pass
-(figures 1.3 to 1.5), and a graph of five slots shows what a sentence of another length meets (figure 1.6).
-Compare xor_dynamic_graph.py. Settings: learning rate 0.5, 1,000 epochs; the seeds 0 to 99 all answer the four rows.
+The page's TensorFlow 1 defines a graph before any data flows; in PyTorch `torch.export` does, and the module of the
+exported program stands for the session. Compare xor_dynamic_graph.py. Settings: learning rate 0.5, 1,000 epochs.
 """
 
+import networkx as nx
 import torch
-from functorch.compile import make_boxed_func
-from torch._dynamo.backends.common import aot_autograd
+from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional
 
+from common.graph import draw, traced_graph
 from common.tours import tour
 
 args = tour(__doc__)
@@ -21,7 +20,7 @@ lr = 0.5
 epochs = 1000
 
 
-# %% 1.1 The XOR network, defined: weights uniform in [-1, 1], a sigmoid, a linear output, the mean of the squares
+# %% 1.1 Using static graphs: the network, defined before any data flows
 class StaticXOR(torch.nn.Module):
     """The network of listing 1.1; `x` and `y` of shape (row, 2) give the cost, a scalar, and the prediction, (row,)."""
 
@@ -41,20 +40,21 @@ class StaticXOR(torch.nn.Module):
         return cost, prediction
 
 
-network = StaticXOR().to(args.device)
-
-# %% 1.1 The graph, defined before there is data: of the placeholders only the shape counts, [None, 2]
+# Of the placeholders only the shape counts, the page's [None, 2]: any number of rows.
 x = torch.empty(3, 2, device=args.device)
 y = torch.empty(3, 2, device=args.device)
 rows = torch.export.Dim("rows")
+network = StaticXOR().to(args.device)
 program = torch.export.export(network, (x, y), dynamic_shapes=dict(x={0: rows}, y={0: rows}))
-print(program)
-# Nothing was computed: what stands at a node is a fake tensor, which has a shape and no data.
-hyp_node = next(node for node in program.graph.nodes if node.name == "add_1")
-print(f"hyp in the static graph: {hyp_node.meta['val']}")
-print(f"an eager operation has its value at once: {torch.ones(2, 2) + 1}")
+graph = traced_graph(program.graph)
+print("the graph, of which nothing is computed yet:")
+for name, label in graph.nodes("label"):
+    operation, shape = label.split("\n")
+    from_where = f"{operation}({', '.join(graph.predecessors(name))})" if graph.in_degree(name) else "placeholder"
+    print(f"  {name:8} = {from_where:22} {shape}")
+print(f"an eager operation has its value at once: {(torch.ones(2) + 1).tolist()}")
 
-# %% 1.2 The session feeds data to the graph that was built; nothing else can
+# %% 1.2 The session feeds data to the graph; nothing else can
 # The page feeds x_ and y_, which do not exist, from an init and an epoch that do not exist either.
 XOR_X = torch.tensor([[0.0, 0], [0, 1], [1, 0], [1, 1]], device=args.device)
 XOR_Y = torch.tensor([[1.0, 0], [0, 1], [0, 1], [1, 0]], device=args.device)
@@ -70,8 +70,8 @@ for epoch in range(epochs):
 for row, answer in zip(XOR_X.long().tolist(), prediction):
     print(f"{row[0]} XOR {row[1]} = {answer}")
 
-# %% What is fed must have the shape that the graph was built for: any number of rows, but 2 columns
-seven_costs, seven_predictions = session(torch.rand(7, 2, device=args.device), torch.rand(7, 2, device=args.device))
+# %% 1.2 What is fed must fit the graph: any number of rows, but 2 columns
+_, seven_predictions = session(torch.rand(7, 2, device=args.device), torch.rand(7, 2, device=args.device))
 print(f"{seven_predictions.shape = }")
 try:
     session(torch.rand(4, 3, device=args.device), XOR_Y)
@@ -79,49 +79,58 @@ except AssertionError as error:
     wrong_shape = str(error)
     print(f"AssertionError: {wrong_shape}")
 
-# %% Static and dynamic are the same network: with the same weights, the same cost and the same gradients
-# The exported program shares its parameters with `network`, whose own forward builds a dynamic graph at each call.
-network.zero_grad()
-dynamic_cost, _ = network(XOR_X, XOR_Y)
-dynamic_cost.backward()
-dynamic_grads = [parameter.grad.clone() for parameter in network.parameters()]
+# %% Figures 1.3 and 1.4: one graph for the forward and the backward pass
+# Gradients go from the cost to the weights, against the arrows; data and prediction need none.
+with_gradient = nx.ancestors(graph, "mean") - {"x", "y"} | {"mean"}
+both_ways = graph.copy()
+for start, end, edge in both_ways.edges(data=True):
+    edge["backward"] = True if {start, end} <= with_gradient else None
+draw(
+    args.out / "figures_1_3_and_1_4.png",
+    "Figures 1.3 and 1.4: one static graph, used both ways",
+    {"1.3: values go forward": graph, "1.4: gradients go back": both_ways},
+)
+print(args.out / "figures_1_3_and_1_4.png")
 network.zero_grad()
 static_cost, _ = session(XOR_X, XOR_Y)
 static_cost.backward()
-static_grads = [parameter.grad.clone() for parameter in network.parameters()]
-print(f"{torch.equal(static_cost, dynamic_cost) = }")
-print(f"{all(map(torch.equal, static_grads, dynamic_grads)) = }")
-
-# %% Figures 1.3 to 1.5: torch.compile hands a compiler one graph for the forward pass and one for the backward pass
-graphs = {}
+static_grads = {name: parameter.grad.clone() for name, parameter in network.named_parameters()}
 
 
-def show_as(title):
-    """A compiler for torch.compile that prints the graph it is given and runs it as it is."""
+# %% Figure 1.5: a forward graph, and a backward graph appended to its end
+def forward_and_backward(w1, w2, b1, b2, x, y):
+    """The gradients of the cost with respect to the four weights."""
 
-    def compiler(graph_module, example_inputs):
-        graphs[title] = graph_module
-        print(f"{title}:{graph_module.code}")
-        return make_boxed_func(graph_module.forward)
+    def cost_of(weights):
+        return torch.func.functional_call(network, weights, (x, y))[0]
 
-    return compiler
-
-
-backend = aot_autograd(fw_compiler=show_as("forward graph"), bw_compiler=show_as("backward graph"))
-compiled_cost, _ = torch.compile(network, backend=backend)(XOR_X, XOR_Y)
-compiled_cost.backward()
+    return torch.func.grad(cost_of)(dict(w1=w1, w2=w2, b1=b1, b2=b2))
 
 
-# %% Figure 1.5: one graph from the data to the new weights, the backward pass and the update at the end of the forward
-def train(parameters, x, y):
-    """The weights after one step of gradient descent."""
-    grads = torch.func.grad(lambda weights: torch.func.functional_call(network, weights, (x, y))[0])(parameters)
-    return {name: parameter - lr * grads[name] for name, parameter in parameters.items()}
-
-
-weights = {name: parameter.detach() for name, parameter in network.named_parameters()}
-one_graph = aot_autograd(fw_compiler=show_as("forward, backward and update in one graph"))
-new_weights = torch.compile(train, backend=one_graph)(weights, XOR_X, XOR_Y)
+weights = [parameter.detach() for parameter in network.parameters()]
+appended = make_fx(forward_and_backward)(*weights, XOR_X, XOR_Y)
+appended.graph.eliminate_dead_code()  # the prediction, which no gradient needs
+whole_graph = traced_graph(appended.graph)
+names = list(whole_graph)
+begins = names.index("ones_like")  # the derivative of the cost with respect to itself
+forward_graph, backward_graph = whole_graph.copy(), whole_graph.copy()
+forward_graph.remove_nodes_from(names[begins:])
+handed_over = {start for start, end in whole_graph.edges if start in forward_graph and end not in forward_graph}
+backward_graph.remove_edges_from(forward_graph.edges)
+backward_graph.remove_nodes_from(set(forward_graph) - handed_over)
+backward_graph.add_nodes_from(handed_over, leaf=True)
+for title, part in ("forward: ", forward_graph), ("backward:", backward_graph):
+    print(title, " ".join(label.split("\n")[0] for node, label in part.nodes("label") if part.in_degree(node)))
+draw(
+    args.out / "figure_1_5.png",
+    "Figure 1.5: a forward graph, and a backward graph appended to its end",
+    {"forward": forward_graph, "backward": backward_graph},
+    "Blue: what comes in from outside, on the right what the forward graph hands over.",
+)
+print(args.out / "figure_1_5.png")
+appended_grads = appended(*weights, XOR_X, XOR_Y)
+same_grads = all(torch.allclose(appended_grads[name], static_grads[name], atol=1e-7) for name in static_grads)
+print(f"the graphs of figures 1.4 and 1.5 give the same gradients: {same_grads}")
 
 
 # %% Figure 1.6: a static graph of five slots, one RNN cell in each
@@ -143,11 +152,12 @@ SLOTS = 5
 reader = Reader().to(args.device)
 slots_program = torch.export.export(reader, (torch.empty(SLOTS, 4, device=args.device),))
 cells = [node.name for node in slots_program.graph.nodes if "rnn_tanh_cell" in node.name]
-print(f"{cells = }")
+print(f"{len(cells)} cells in the graph")
 five_slots = slots_program.module()
 
-# %% Figure 1.6: a short sentence is padded with zeros, a fitting one fills the slots, a long one is cut
-# The cells run over the zeros too: padding changes the answer, as cutting does; a dynamic graph needs neither.
+# %% Figure 1.6: a short, a fitting and a long sentence
+# The short one is padded with zeros, the long one cut. The cells run over the zeros too: padding changes the answer, as
+# cutting does; a dynamic graph needs neither.
 static_answers, dynamic_answers = {}, {}
 for words in (3, 5, 8):
     sentence = torch.randn(words, 4, device=args.device)

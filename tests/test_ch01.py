@@ -64,7 +64,6 @@ def test_figure_1_2_equation_and_its_graph(computational_graph):
         "SigmoidBackward0",
     ]
     torch.testing.assert_close(seen["A"].grad, seen["by_hand"])
-    assert seen["picture"].stat().st_size > 10_000
 
 
 # Listings 1.1 and 1.2
@@ -72,16 +71,23 @@ def test_figure_1_2_equation_and_its_graph(computational_graph):
 
 def test_1_1_defining_the_static_graph_computes_nothing(xor_static_graph):
     seen = xor_static_graph
-    placeholders = [node.name for node in seen["program"].graph.nodes if node.op == "placeholder"]
-    assert placeholders == ["p_w1", "p_w2", "p_b1", "p_b2", "x", "y"]
-    nodes = {node.name: node.meta["val"] for node in seen["program"].graph.nodes if "val" in node.meta}
-    for node, columns in dict(x=2, y=2, add=5, add_1=2).items():
-        batch, width = nodes[node].shape
-        assert not isinstance(batch, int)  # [None, 2]: any number of rows
-        assert width == columns
-    assert [tuple(nodes[name].shape) for name in ("p_w1", "p_b1", "p_w2", "p_b2")] == [(2, 5), (5,), (5, 2), (2,)]
-    assert isinstance(nodes["add_1"], torch._subclasses.FakeTensor)
-    assert "torch.ops.aten.sigmoid.default" in seen["printed"]
+    values = [node.meta["val"] for node in seen["program"].graph.nodes if node.op != "output"]
+    assert all(isinstance(value, torch._subclasses.FakeTensor) for value in values)  # a shape, and no data
+    labels = dict(seen["graph"].nodes("label"))
+    assert [labels[name] for name in ("p_w1", "p_b1", "p_w2", "p_b2")] == [
+        "w1\n(2, 5)",
+        "b1\n(5)",
+        "w2\n(5, 2)",
+        "b2\n(2)",
+    ]
+    # [None, 2]: any number of rows.
+    assert [labels[name].split("\n")[1] for name in ("x", "y", "add", "add_1")] == [
+        "(rows, 2)",
+        "(rows, 2)",
+        "(rows, 5)",
+        "(rows, 2)",
+    ]
+    assert "sigmoid  = sigmoid(add)           (rows, 5)" in seen["printed"]
 
 
 def test_1_1_mean_and_argmax_claims(xor_static_graph):
@@ -122,22 +128,61 @@ def test_1_2_answers_xor_for_all_of_100_seeds(xor_static_graph):
 
 
 def test_static_and_dynamic_graph_agree(xor_static_graph):
+    """The gradients that the session found, against those of the network's own forward, and those by hand."""
     seen = xor_static_graph
-    assert torch.equal(seen["static_cost"], seen["dynamic_cost"])
+    x, y, network = seen["XOR_X"], seen["XOR_Y"], seen["network"]
+    w1, w2, b1, b2 = weights = [parameter.detach().clone().requires_grad_() for parameter in network.parameters()]
+    by_hand = (torch.sigmoid(x @ w1 + b1) @ w2 + b2 - y).pow(2).mean()
+    by_hand.backward()
+    torch.testing.assert_close(seen["static_cost"], by_hand)
     assert len(seen["static_grads"]) == 4
-    for static, dynamic in zip(seen["static_grads"], seen["dynamic_grads"]):
-        assert torch.equal(static, dynamic)
+    for static, weight in zip(seen["static_grads"].values(), weights):
+        torch.testing.assert_close(static, weight.grad)
+        assert static.abs().max() > 0
 
 
-def test_figures_1_3_to_1_5_forward_and_backward_graphs(xor_static_graph):
+def operations(graph):
+    return [label.split("\n")[0] for node, label in graph.nodes("label") if graph.in_degree(node)]
+
+
+def test_figures_1_3_and_1_4_are_one_graph_used_both_ways(xor_static_graph):
+    forward, backward = xor_static_graph["graph"], xor_static_graph["both_ways"]
+    assert set(forward.edges) == set(backward.edges) and dict(forward.nodes("label")) == dict(backward.nodes("label"))
+    red = {edge for edge in backward.edges if backward.edges[edge]["backward"]}
+    # From the cost to each of the four weights; the data and the prediction get no gradient.
+    assert {start for start, _ in red if forward.nodes[start]["leaf"]} == {"p_w1", "p_w2", "p_b1", "p_b2"}
+    assert not {node for edge in red for node in edge} & {"x", "y", "softmax", "argmax"}
+    assert ("pow_1", "mean") in red
+
+
+def test_figure_1_5_is_a_forward_graph_with_a_backward_graph_at_its_end(xor_static_graph):
     seen = xor_static_graph
-    forward, backward, whole = seen["graphs"].values()
-    assert "sigmoid_backward" not in forward.code
-    assert "sigmoid_backward" in backward.code
-    assert whole.code.index("sigmoid.default") < whole.code.index("sigmoid_backward")
-    torch.testing.assert_close(seen["compiled_cost"], seen["dynamic_cost"])
-    for (name, new), grad in zip(seen["new_weights"].items(), seen["dynamic_grads"]):
-        torch.testing.assert_close(new, seen["weights"][name] - seen["lr"] * grad)
+    assert operations(seen["forward_graph"]) == ["mm", "add", "sigmoid", "mm", "add", "sub", "pow", "mean"]
+    assert operations(seen["backward_graph"])[0] == "ones_like"
+    assert "sigmoid_backward" in operations(seen["backward_graph"])
+    # What the backward graph needs of the forward one comes in as its input.
+    assert {"sub", "sigmoid", "w2_1", "x_1"} <= {node for node, leaf in seen["backward_graph"].nodes("leaf") if leaf}
+    for name, grad in seen["static_grads"].items():
+        torch.testing.assert_close(seen["appended_grads"][name], grad)
+
+
+def test_the_chapter_s_pictures_and_lines(
+    computational_graph, xor_static_graph, xor_dynamic_graph, architectures, tensors, under_a_tensor
+):
+    pictures = []
+    for seen in (computational_graph, xor_static_graph, xor_dynamic_graph, architectures, tensors, under_a_tensor):
+        assert max(map(len, seen["printed"].splitlines())) <= 100
+        pictures += [path.name for path in seen["args"].out.glob("*.png") if path.stat().st_size > 10_000]
+    assert sorted(pictures) == [
+        "figure_1_18.png",
+        "figure_1_19.png",
+        "figure_1_2.png",
+        "figure_1_5.png",
+        "figures_1_3_and_1_4.png",
+        "sentence_graph.png",
+        "xor_graph.png",
+    ]
+    assert len(xor_static_graph["printed"].splitlines()) <= 60
 
 
 def test_figure_1_6_five_slots(xor_static_graph):
@@ -214,15 +259,18 @@ def test_1_5_creation(tensors):
 
 
 def test_table_1_1(tensors):
+    header, *rows = tensors["table_1_1"]
+    assert header == ("data type", "dtype", "CPU tensor", "GPU tensor")
     page = dict(FloatTensor="float32", DoubleTensor="float64", HalfTensor="float16", ByteTensor="uint8")
     page |= dict(CharTensor="int8", ShortTensor="int16", IntTensor="int32", LongTensor="int64")
     newer = dict(BoolTensor="bool", BFloat16Tensor="bfloat16")
-    types = {cpu.removeprefix("torch."): (dtype, gpu, named) for _, dtype, cpu, gpu, named in tensors["table_1_1"]}
+    classes = {dtype: names for _, dtype, *names in rows}
     for name, dtype in (page | newer).items():
-        assert types[name] == (getattr(torch, dtype), f"torch.cuda.{name}", True)
+        assert classes.pop(f"torch.{dtype}") == [f"torch.{name}", f"torch.cuda.{name}"]
         assert getattr(torch, name).dtype == getattr(torch.cuda, name).dtype == getattr(torch, dtype)
-    assert types["ComplexFloatTensor"][::2] == (torch.complex64, False)
-    assert not hasattr(torch, "ComplexFloatTensor")
+    # The newest types have no class, and none is made up for them.
+    assert "torch.uint16" in classes and all(names == ["no class", "no class"] for names in classes.values())
+    assert not hasattr(torch, "UInt16Tensor") and "UInt16Tensor" not in tensors["printed"]
 
 
 def test_1_6_and_1_7_shape(tensors):
@@ -290,7 +338,6 @@ def test_1_10_ten_sentences(tensors):
 def test_save_and_load_safely(tensors):
     assert torch.equal(tensors["loaded"]["y"], tensors["y"])
     assert "Unsupported global: GLOBAL fractions.Fraction" in tensors["refusal"]
-    assert (tensors["args"].out / "figure_1_18.png").stat().st_size > 10_000
 
 
 # Listings 1.11 to 1.13
@@ -306,7 +353,6 @@ def test_1_11_to_1_13_one_memory(under_a_tensor):
     assert "of size 4]" in str(seen["typed_storage"])
     assert seen["x"].untyped_storage().nbytes() == seen["xv"].untyped_storage().nbytes() == 4 * 4  # float32
     assert "TypedStorage is deprecated" in str(seen["storage_warnings"][0].message)
-    assert (seen["args"].out / "figure_1_19.png").stat().st_size > 10_000
 
 
 def test_strides_offsets_and_views(under_a_tensor):

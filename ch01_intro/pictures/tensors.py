@@ -1,4 +1,4 @@
-"""Drawings of tensors for chapter 1: what becomes of their cells (figure 1.18), what lies under them (figure 1.19)."""
+"""Figures 1.18 and 1.19: the cells of tensors, and what lies under them."""
 
 import numpy as np
 from matplotlib.figure import Figure
