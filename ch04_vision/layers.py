@@ -54,7 +54,7 @@ class Conv(nn.Module):
                 for w in range(new_width):
                     top, left = h * self.stride, w * self.stride
                     val = padded_input[:, :, top : top + self.kernel_size, left : left + self.kernel_size]
-                    out[:, nf, h, w] = val.contiguous().view(batch_size, -1) @ f.view(-1)
+                    out[:, nf, h, w] = val.contiguous().view(batch_size, -1) @ f.reshape(-1)
                     out[:, nf, h, w] += self.bias[nf]
         return out
 

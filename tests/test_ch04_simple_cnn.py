@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from torchvision import transforms
 from torchvision.datasets import CIFAR10
 
 from ch04_vision import simple_cnn
+from ch04_vision.loaders import cifar
 from ch04_vision.loaders.cifar import CLASSES, Cifar, RandomShiftFlip, prepare
 from ch04_vision.loaders.whitening import Whitening
 from ch04_vision.pictures.simple_cnn import feature_maps, probabilities
@@ -30,6 +32,35 @@ REAL = ROOT.parent / "shared" / "data" / "cifar10"
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory):
     return make_tiny_objects(tmp_path_factory.mktemp("sample") / "tiny", pictures=(60, 10))
+
+
+def test_many_pictures_are_decoded_once(sample, tmp_path, monkeypatch):
+    decoded, read = [], cifar._read_pictures
+    monkeypatch.setattr(cifar, "_read_pictures", lambda paths: decoded.append(len(paths)) or read(paths))
+    data = Path(shutil.copytree(sample, tmp_path / "data"))
+    expected = {split: Cifar(data, split) for split in cifar.SPLITS}
+    assert sum(decoded) == 700, "few pictures are decoded each time, and only those that are wanted"
+    decoded.clear()
+    monkeypatch.setattr(cifar, "MANY", 100)
+    monkeypatch.setattr(cifar, "place", lambda kind: tmp_path / kind)
+
+    def assert_same(split):
+        kept = Cifar(data, split)
+        assert torch.equal(kept.images, expected[split].images) and torch.equal(kept.labels, expected[split].labels)
+
+    for split in (*cifar.SPLITS, *cifar.SPLITS):
+        assert_same(split)
+    assert decoded == [600, 100]
+    # A file that changes is read again; one whose pixels change but not its length too.
+    changed = data / "test" / CLASSES[0] / "0000.png"
+    other = Image.fromarray(255 - np.array(Image.open(changed)))
+    other.save(changed)
+    expected["test"].images[0] = 255 - expected["test"].images[0]
+    assert_same("test")
+    assert decoded == [600, 100, 100]
+    changed.write_bytes(changed.read_bytes()[:1000])
+    with pytest.raises(UserError, match=r"0000\.png: not a whole picture"):
+        Cifar(data, "test")
 
 
 def write_class_folders(folder, count=1, ending="png"):

@@ -6,6 +6,7 @@ files as `train/<class>/<name>.jpg` and, where there is a test part, `test/<clas
 """
 
 import os
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +22,13 @@ from common.errors import UserError
 from common.files import beside, files_in, folders_in, tell_left_out
 from common.pictures import ENDINGS, open_picture
 from common.training import rand
+from data import place
+from data.sample_folder import make_sample
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SPLITS = ("train", "valid", "test")
 SIDE = 32
+MANY = 10_000  # pictures, which take seconds to decode
 
 
 class Cifar(Dataset):
@@ -58,11 +62,11 @@ class Cifar(Dataset):
                 images, labels = images[chosen], labels[chosen]
         elif (root / "train").is_dir():
             has_test = (root / "test").is_dir()
-            paths, labels = _list_pictures(root / ("test" if split == "test" and has_test else "train"))
-            if split != "test" or not has_test:
-                chosen = _divide(len(labels), has_test)[split]
-                paths, labels = [paths[index] for index in chosen], labels[chosen]
-            images = _read_pictures(paths)
+            separate = split == "test" and has_test
+            images, labels = _read_folder(
+                root / ("test" if separate else "train"),
+                choose=np.arange if separate else lambda count: _divide(count, has_test)[split],
+            )
         else:
             raise UserError(f"--data {root}: expected the folder {CIFAR10.base_folder} or train/<class>/<name>.jpg")
         if not len(labels):
@@ -115,6 +119,46 @@ def _read_batches(root, train):
             raise UserError(f"{path}: MD5 of its {size:,} bytes is {found}, expected {expected}: cut short or changed")
     dataset = CIFAR10(root, train=train)
     return dataset.data, np.array(dataset.targets)
+
+
+def _read_folder(folder, choose):
+    """The pictures of a folder of classes and their labels; many are decoded once, and kept decoded.
+
+    Args:
+        choose: from the number of all pictures to the places of those that are wanted.
+    """
+    count, stamp = _stamp(folder)
+    if count < MANY:
+        paths, labels = _list_pictures(folder)
+        chosen = choose(len(labels))
+        return _read_pictures([paths[place] for place in chosen]), labels[chosen]
+
+    def write(cache):
+        paths, labels = _list_pictures(folder)
+        np.save(cache / "images.npy", _read_pictures(paths))
+        np.save(cache / "labels.npy", labels)
+
+    cache = place("cache") / f"cifar10-{sha256(os.fsencode(folder)).hexdigest()[:12]}"
+    try:
+        make_sample(cache, {"sample": "CIFAR-10, decoded", "from": stamp}, write)
+        labels = np.load(cache / "labels.npy")
+        chosen = choose(len(labels))
+        return np.load(cache / "images.npy", mmap_mode="r")[chosen], labels[chosen]
+    except OSError as error:
+        raise UserError(f"{cache}: not kept there ({error.strerror or error})") from None
+
+
+def _stamp(folder):
+    """How many files a folder of classes holds, and a number that changes when one of them does.
+
+    Made of names, sizes and times: to read 50,000 small files takes seconds.
+    """
+    told = []
+    for inside in [entry for entry in os.scandir(folder) if entry.is_dir()]:
+        for entry in os.scandir(inside):
+            status = entry.stat()
+            told.append((entry.path, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
+    return len(told), sha256(repr(sorted(told)).encode(errors="surrogateescape")).hexdigest()
 
 
 def _list_pictures(folder):
