@@ -22,6 +22,7 @@ from torchvision.transforms import v2
 from ch03_workflow.loaders.image_folder import open_image_folder
 from common import cli, training
 from common.cli import UserError
+from common.downloads import fetch_weights
 from data import sample
 from data.tiny_objects import make_tiny_objects
 
@@ -104,10 +105,8 @@ def base_network(args):
     )
     if args.weights == "imagenet":
         weights = ResNet18_Weights.DEFAULT
-        try:
-            return torchvision.models.resnet18(weights=weights), weights.transforms()
-        except OSError as error:
-            raise UserError(f"--weights imagenet: {weights.url} not downloaded ({error})") from None
+        fetch_weights(weights)
+        return torchvision.models.resnet18(weights=weights), weights.transforms()
     if args.weights == "none":
         return torchvision.models.resnet18(weights=None), small
     folder = sample(make_tiny_objects) / "train"

@@ -102,6 +102,27 @@ def _compare(path, checksum):
         raise ValueError(f"{kind} of its {size:,} bytes is {found}, expected {expected}; they begin with {begins!r}")
 
 
+def fetch_weights(weights):
+    """Sees to it that torchvision finds the parameters of a network: whole ones lie in torch's cache folder afterwards.
+
+    Args:
+        weights: such as `torchvision.models.ResNet18_Weights.DEFAULT`.
+
+    Raises:
+        UserError: they could not be fetched.
+    """
+    import torch
+
+    path = Path(torch.hub.get_dir(), "checkpoints", weights.url.rpartition("/")[2])
+    checksum = f"sha256:{path.stem.rpartition('-')[2]}"  # the name ends with the beginning of it
+    try:
+        if path.exists():
+            return _compare(path, checksum)
+    except ValueError as error:
+        print(f"{path}: {error}; fetched anew", file=sys.stderr)
+    download(weights.url, path, largest=1 << 30, checksum=checksum)
+
+
 def gunzip(source, path, largest):
     """Unpacks a file: the checksum within it is compared, and no more than `largest` bytes are written.
 

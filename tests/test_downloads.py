@@ -6,6 +6,7 @@ import http.server
 import io
 import tarfile
 import time
+import types
 
 import pytest
 
@@ -212,3 +213,22 @@ def test_cifar_comes_whole_or_not_at_all(serve, tmp_path, monkeypatch):
     assert [path.name for path in (tmp_path / "cifar").rglob("*")] == ["cifar-10-batches-py", "test_batch"]
     with pytest.raises(UserError, match="is there already"):
         cifar.download(tmp_path / "cifar")
+
+
+def test_weights_of_a_network_are_whole_or_not_there(serve, tmp_path, monkeypatch):
+    (tmp_path / "server").mkdir()
+    content = b"some weights"
+    name = f"resnet-{hashlib.sha256(content).hexdigest()[:8]}.pth"
+    (tmp_path / "server" / name).write_bytes(content)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    weights = types.SimpleNamespace(url=serve(tmp_path / "server") + name)
+    path = tmp_path / "torch" / "hub" / "checkpoints" / name
+    downloads.fetch_weights(weights)
+    path.write_bytes(b"cut")
+    downloads.fetch_weights(weights)
+    assert path.read_bytes() == content
+    path.unlink()
+    (tmp_path / "server" / name).write_bytes(b"other weights")
+    with pytest.raises(UserError, match="sha256 of its 13 bytes is"):
+        downloads.fetch_weights(weights)
+    assert not path.exists()
