@@ -1,17 +1,22 @@
 """What files bring that nobody made on purpose: read right, left out with a word, or refused by name."""
 
+import errno
 import gzip
 import json
 import os
 import socket
 import struct
+import subprocess
+import sys
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from PIL import Image
 
+import data
 from ch03_workflow.loaders import audio, mnist
 from ch03_workflow.loaders.image_folder import open_image_folder
 from ch03_workflow.loaders.trec import Question, read_label_file, read_tsv
@@ -19,12 +24,13 @@ from ch03_workflow.loaders.yesno import YesNo
 from ch04_vision.loaders import camvid, cifar
 from ch04_vision.loaders.camvid import CLASSES, ORIGINAL, PALETTE, VOID, CamVid
 from ch04_vision.loaders.cifar import Cifar
-from ch04_vision.pictures.linknet import find_photos
+from ch04_vision.pictures.photos import find_photos
 from ch05_sequence.loaders.snli_file import pack_file, parse
 from ch05_sequence.sentiment import read_trees
 from common.errors import UserError
 from common.files import LONGEST_LINE
 from common.pictures import open_picture
+from data.questions import make_questions
 
 HEIGHT, WIDTH = 24, 36
 BOM = b"\xef\xbb\xbf"
@@ -395,3 +401,61 @@ def test_json_that_is_none_of_snlis_is_refused(tmp_path, line):
 def test_the_colours_of_a_pavement_are_those_of_both_tables():
     place = [*CLASSES].index("pavement")
     assert camvid.COLOURS[(0, 0, 192)] == camvid.COLOURS[CLASSES["pavement"]] == place
+
+
+# Where samples lie
+
+
+def test_a_sample_lies_with_the_user_where_the_repository_is_somebody_elses(tmp_path, monkeypatch, capsys):
+    asked = []
+
+    def make_words(root, number=1):
+        asked.append(root)
+        if tmp_path / "theirs" in root.parents:
+            raise PermissionError(errno.EACCES, "Permission denied", str(root))
+        root.mkdir(parents=True)
+        return root
+
+    monkeypatch.setattr(data, "HERE", tmp_path / "theirs" / "data")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    data.place.cache_clear()
+    expected = tmp_path / "cache" / "hands-on-pytorch" / "samples" / "words"
+    assert data.sample(make_words, number=2) == expected and len(asked) == 2
+    assert f"{tmp_path}/theirs/data/samples cannot be written: {expected.parent} is used" in capsys.readouterr().err
+    data.place.cache_clear()
+
+
+def test_no_room_for_a_sample_is_told(tmp_path, monkeypatch):
+    def make_words(root):
+        raise OSError(errno.ENOSPC, "No space left on device", str(root))
+
+    monkeypatch.setattr(data, "HERE", tmp_path)
+    with pytest.raises(UserError, match=f"the sample could not be made in {tmp_path}/samples/words: No space left"):
+        data.sample(make_words)
+    (tmp_path / "samples" / "questions").mkdir(parents=True)
+    (tmp_path / "samples" / "questions" / "mine.txt").touch()
+    with pytest.raises(UserError, match=r"no sample of questions \(it has no sample\.json\)"):
+        data.sample(make_questions)
+
+
+# Installed otherwise
+
+
+def refusal(script, *path):
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, path))}
+    run = subprocess.run([sys.executable, script], env=environment, text=True, capture_output=True, timeout=60)
+    assert run.returncode == 2 and len(run.stderr.splitlines()) == 1, run.stderr
+    return run.stderr
+
+
+def test_another_data_or_a_copy_of_the_repository_is_told(tmp_path):
+    repository = Path(data.HERE).parent
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "__init__.py").touch()
+    told = refusal(repository / "ch03_workflow" / "mnist.py", tmp_path, repository)
+    assert told == f"another package named data, in {tmp_path}, hides {repository / 'data'}\n"
+    (tmp_path / "ch01_intro").mkdir()
+    script = tmp_path / "ch01_intro" / "tensors.py"
+    script.write_text("import common\n")
+    assert refusal(script, repository).endswith(f"copy in {repository}; try: pip install -e {tmp_path}\n")
