@@ -29,7 +29,7 @@ from ch04_vision.linknet_paper import PaperLinkNet
 from ch04_vision.loaders.augment import RandomColour, RandomScaleCropFlip, prepare
 from ch04_vision.loaders.camvid import CLASSES, VOID, CamVid
 from ch04_vision.segmentation import SegmentationLoss
-from common import cli, report, training
+from common import batches, cli, report, training
 
 HEIGHT, WIDTH, BATCH = 352, 480, 4
 
@@ -148,18 +148,18 @@ def whole_loop(args, steps, rounds):
 
         augment = v2.Compose([RandomScaleCropFlip((HEIGHT, WIDTH), (0.7, 1.4)), RandomColour(0.3)])
         with contextlib.redirect_stdout(io.StringIO()):
-            training.train(
+            _, epochs = training.train(
                 args,
                 network,
                 optimizer,
                 SegmentationLoss(frames.class_weights().to(args.device)),
-                training.loader(frames, args, training=True),
+                batches.loader(frames, args, training=True),
                 validate,
                 score="accuracy",
-                prepare_batch=training.preparer(partial(prepare, augment=augment)),
+                prepare_batch=batches.preparer(partial(prepare, augment=augment)),
                 average=0.02,
             )
-        loop = [line["images_per_second"] for line in report.read_epochs(out)]
+        loop = [line["images_per_second"] for line in epochs]
     return BATCH / statistics.median(bare), statistics.median(loop)
 
 

@@ -25,7 +25,7 @@ import torch
 
 from ch05_sequence.loaders import snli
 from ch05_sequence.loaders.snli_file import read_file
-from common import cli, report, training
+from common import batches, cli, report
 
 SNLI_PAIRS, BATCH = 550_152, 64
 
@@ -86,7 +86,7 @@ def our_batches(path, cache):
     packed = read_file(path, cache=cache)
     pairs = snli.Pairs(packed, path, snli.Vocabulary(snli.count_words(packed, slice(None))))
     args = argparse.Namespace(batch_size=BATCH, seed=0, workers=0, device=torch.device("cpu"))
-    return training.loader(pairs, args, training=True, lengths=pairs.lengths)
+    return batches.loader(pairs, args, training=True, lengths=pairs.lengths)
 
 
 def torchtext_batches(path, cache):

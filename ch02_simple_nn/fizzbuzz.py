@@ -118,6 +118,7 @@ def network_input(bits, signs, device):
 def train(args):
     """Trains on 900 numbers, asks for the other 100, and writes the run's files."""
     report.begin(args)
+    epochs = []
     began = time.perf_counter()
     signs = "signs" not in args.without
     trX, trY, teX, teY = get_class_index_data(input_size, target=args.target, seed=args.seed)
@@ -173,13 +174,13 @@ def train(args):
                 answers = net(test_x).argmax(dim=1)
             accuracy = (answers == test_y).float().mean().item()
             print(f"epoch {epoch:4}: loss {train_loss:.4f}, accuracy on the unseen numbers {accuracy:.2f}")
-            report.log_epoch(args.out, epoch=epoch, loss=train_loss, accuracy=accuracy)
+            epochs.append({"epoch": epoch, "loss": train_loss, "accuracy": accuracy})
+            report.write_epochs(args.out, epochs)
 
     seconds = time.perf_counter() - began
     save(args, net)
-    report.finish(
-        args.out, "FizzBuzz", accuracy=accuracy, loss=train_loss, epochs=args.epochs, seconds=round(seconds, 2)
-    )
+    figures = {"accuracy": accuracy, "loss": train_loss, "epochs": args.epochs, "seconds": round(seconds, 2)}
+    report.finish(args.out, "FizzBuzz", epochs, **figures)
     missed = [
         f"{number} (said {spoken(number, answer, args.target)})"
         for number, answer, wanted in zip(map(binary_decoder, teX), answers.tolist(), teY)

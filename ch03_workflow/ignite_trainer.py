@@ -19,7 +19,7 @@ import ignite.distributed as idist
 import torch
 import torch.nn.functional as F
 from ignite.engine import Engine, Events, create_supervised_evaluator, create_supervised_trainer
-from ignite.handlers import Checkpoint, DiskSaver, EarlyStopping, LRScheduler
+from ignite.handlers import Checkpoint, EarlyStopping, LRScheduler
 from ignite.metrics import Accuracy, ConfusionMatrix, Loss
 from torch import optim
 from torch.utils.data import DataLoader
@@ -118,7 +118,9 @@ def evaluate_each_epoch(trainer, evaluator, train_loader, val_loader, out):
         avg_accuracy = metrics["accuracy"]
         avg_nll = metrics["nll"]
         print(f"Validation data: Avg accuracy: {avg_accuracy:.4f} Avg loss: {avg_nll:.4f}", flush=True)
-        report.log_epoch(out, **line, validation_accuracy=avg_accuracy, validation_loss=avg_nll)
+        lines = engine.state.lines
+        lines.append({**line, "validation_accuracy": avg_accuracy, "validation_loss": avg_nll})
+        report.write_epochs(out, lines)
 
 
 # 3.28 to 3.30 Checkpoints. EngineCheckpoint is gone: Checkpoint says what is saved, DiskSaver where, and the event's
@@ -126,7 +128,8 @@ def evaluate_each_epoch(trainer, evaluator, train_loader, val_loader, out):
 
 
 def save_every_hundred(trainer, objects_to_checkpoint, dirname):
-    handler = Checkpoint(objects_to_checkpoint, DiskSaver(dirname, require_empty=False), n_saved=None)
+    dirname.mkdir(parents=True, exist_ok=True)
+    handler = Checkpoint(objects_to_checkpoint, checkpoints.writer(dirname), n_saved=None)
     trainer.add_event_handler(Events.ITERATION_COMPLETED(every=100), handler)
 
 
@@ -149,7 +152,7 @@ def resume(trainer, objects_to_checkpoint, dirname, epoch_length):
         trainer.fire_event(Events.EPOCH_COMPLETED)
 
 
-def train_with_ignite(args, model, optimizer, train_loader, val_loader):
+def train_with_ignite(args, run, model, optimizer, train_loader, val_loader):
     """Wires the parts above together and runs them; leaves the best weights on the validation data in `model`."""
     if args.loop == "engine":
         trainer = engine_trainer(model, optimizer, F.nll_loss)
@@ -167,20 +170,28 @@ def train_with_ignite(args, model, optimizer, train_loader, val_loader):
     scheduler = LRScheduler(optim.lr_scheduler.OneCycleLR(optimizer, args.lr, total_steps=steps, pct_start=0.2))
     trainer.add_event_handler(Events.ITERATION_STARTED, scheduler)
     log_losses(trainer, args.print_every)
+    trainer.state.lines = []
+    trainer.state_dict_user_keys.append("lines")
     evaluate_each_epoch(trainer, evaluator, train_loader, val_loader, args.out)
 
     # Attached after the evaluation, so both see the validation's metrics.
     def score(engine):
         return -evaluator.state.metrics["nll"]
 
-    saver = DiskSaver(args.out, require_empty=False)
-    best = Checkpoint({"model": model}, saver, filename_pattern="best.pt", score_function=score)
+    saver = checkpoints.writer(args.out)
+    best = Checkpoint({"run": run, "model": model}, saver, filename_pattern="best.pt", score_function=score)
     stopper = EarlyStopping(args.patience, score, trainer)
     trainer.add_event_handler(Events.EPOCH_COMPLETED, best)
     trainer.add_event_handler(Events.EPOCH_COMPLETED, stopper)
 
     dirname = args.out / "checkpoints"
-    objects_to_checkpoint = {"model": model, "optimizer": optimizer, "trainer": trainer, "scheduler": scheduler}
+    objects_to_checkpoint = {
+        "run": run,
+        "model": model,
+        "optimizer": optimizer,
+        "trainer": trainer,
+        "scheduler": scheduler,
+    }
     objects_to_checkpoint |= {"best": best, "stopper": stopper}
     save_every_hundred(trainer, objects_to_checkpoint, dirname)
     if args.resume:
@@ -193,7 +204,7 @@ def train_with_ignite(args, model, optimizer, train_loader, val_loader):
     if trainer.state.epoch < args.epochs:
         print(f"stopped early: {args.patience} epochs without a lower loss on the validation data")
     checkpoints.load_weights(model, args.out / "best.pt")
-    return trainer.state.epoch
+    return trainer.state.epoch, trainer.state.lines
 
 
 def read_flags(argv=None):
@@ -220,24 +231,24 @@ def main(argv=None):
     if idist.get_world_size() > 1:
         raise cli.UserError("this trainer runs in one process; see common/training.py for many")
     train_loader, val_loader, test_loader = get_data_loaders(args)
-    report.begin(args)
+    run = report.begin(args)
     sizes = [len(loader.dataset) for loader in (train_loader, val_loader, test_loader)]
     print("{:,} images to train, {:,} to validate, {:,} to test, on {}".format(*sizes, args.device))
 
     model = DigitNet().to(args.device)
     optimizer = optim.AdamW(model.parameters(), lr=args.lr, fused=True)
-    began, epochs = time.perf_counter(), args.epochs
+    began, epochs, lines = time.perf_counter(), args.epochs, []
     if args.loop == "bare":
         bare_loop(model, optimizer, F.nll_loss, train_loader, args.epochs)
     else:
-        epochs = train_with_ignite(args, model, optimizer, train_loader, val_loader)
+        epochs, lines = train_with_ignite(args, run, model, optimizer, train_loader, val_loader)
     seconds = time.perf_counter() - began
 
     metrics = get_metrics(args.device) | {"confusion": ConfusionMatrix(10, device=args.device)}
     test = supervised_evaluator(model, metrics, args.device).run(test_loader).metrics
     save_confusion(test["confusion"].cpu(), range(10), args.out / "confusion.png")
     figures = {"accuracy": test["accuracy"], "loss": test["nll"], "epochs": epochs, "seconds": round(seconds, 1)}
-    report.finish(args.out, "MNIST with ignite", **figures)
+    report.finish(args.out, "MNIST with ignite", lines, **figures)
     print(
         f"{test['accuracy']:.2%} of {sizes[2]:,} test images named right after {epochs} epochs in {seconds:.0f} s; "
         f"look at {args.out}/confusion.png"

@@ -9,7 +9,6 @@ neural networks for sentence classification, 2014) without pretrained vectors. A
 of the classes, and leaves `curves.png`, `confusion.png`, the vocabulary and the weights in `runs/question_classifier`.
 """
 
-import json
 from collections import Counter
 from pathlib import Path
 
@@ -21,7 +20,8 @@ from torch import nn, optim
 
 from ch03_workflow.loaders.trec import CLASSES, SPLITS, download, read_splits
 from ch03_workflow.plain_text_pipeline import PADDING, UNKNOWN, Vocabulary, collate, tokenizer
-from common import cli, report, training
+from common import batches, cli, report, training
+from common.checkpoints import load_weights
 from common.pictures import save_confusion
 
 LABELS = list(CLASSES)
@@ -98,7 +98,7 @@ def make_loader(args, questions, vocabulary, *, train):
     dataset = encode_all(questions, vocabulary)
     lengths = [len(tokens) for tokens, _ in dataset]
     size = args.batch_size if train else 256
-    return training.loader(dataset, args, training=train, batch_size=size, collate_fn=collate, lengths=lengths)
+    return batches.loader(dataset, args, training=train, batch_size=size, collate_fn=collate, lengths=lengths)
 
 
 def score(args, net, loader):
@@ -131,19 +131,15 @@ def train(args):
     )
     sizes = [len(splits[split]) for split in SPLITS]
     print("{} questions to train, {} to choose the weights by, {} to test, on {}".format(*sizes, args.device))
-    if idist.get_rank() == 0:
-        report.begin(args)
-        report.write_json(args.out / "vocabulary.json", vocabulary.tokens)
-
     net = QuestionNet(len(vocabulary.tokens)).to(args.device)
     optimizer = optim.AdamW(net.parameters(), lr=args.lr, weight_decay=0.01, fused=True)
-    scheduler = optim.lr_scheduler.OneCycleLR(optimizer, args.lr, total_steps=args.epochs * len(trainloader))
+    scheduler = training.one_cycle(optimizer, args, trainloader, pct_start=0.3)
 
     def validate(network):
         figures = score(args, network, validloader)
         return {"valid_loss": figures["loss"], "accuracy": figures["accuracy"]}
 
-    run = training.train(
+    run, epochs = training.train(
         args,
         net,
         optimizer,
@@ -153,14 +149,16 @@ def train(args):
         score="accuracy",
         unit="questions",
         scheduler=scheduler,
+        belongs={"vocabulary": vocabulary.tokens},
     )
     figures = score(args, net, testloader)
     confusion = figures.pop("confusion")
     majority = (confusion.sum(dim=1).max() / confusion.sum()).item()
     if idist.get_rank() == 0:
         run |= {"test_loss": figures["loss"], "accuracy": figures["accuracy"], "majority_class": majority}
-        report.finish(args.out, "Question classifier", **run)
-        save_confusion(confusion, LABELS, args.out / "confusion.png")
+        report.finish(args.out, "Question classifier", epochs, **run)
+        with report.drawing(args.out / "confusion.png") as path:
+            save_confusion(confusion, LABELS, path)
     print(table(confusion))
     print(
         f"{figures['accuracy']:.1%} of {sizes[2]} questions that it has not seen are told right, after "
@@ -169,21 +167,10 @@ def train(args):
 
 
 def load(args):
-    """The trained network and its vocabulary, out of the folder of `--checkpoint`, or of `--out`.
-
-    Raises:
-        UserError: no vocabulary or no weights there, or damaged ones.
-    """
-    weights = args.checkpoint or args.out / "best.pt"
-    path = weights.with_name("vocabulary.json")
-    try:
-        vocabulary = Vocabulary(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise cli.UserError(f"{path}: no such vocabulary; train first, or name the weights beside one") from None
-    except (ValueError, TypeError):
-        raise cli.UserError(f"{path}: not a vocabulary, expected a JSON list of words; train anew") from None
+    """The trained network and its vocabulary, out of `--checkpoint`, or of `best.pt` in `--out`."""
+    vocabulary = Vocabulary(cli.belonging(args, "vocabulary"))
     net = QuestionNet(len(vocabulary.tokens))
-    training.load_weights(net, weights)
+    load_weights(net, cli.weights_of(args))
     return net.to(args.device).eval(), vocabulary
 
 
@@ -194,12 +181,12 @@ def evaluate(args):
     questions = read_splits(args.data)[args.evaluate]
     figures = score(args, net, make_loader(args, questions, vocabulary, train=False))
     confusion = figures.pop("confusion")
-    if idist.get_rank() == 0:
-        args.out.mkdir(parents=True, exist_ok=True)
-        report.write_json(args.out / "summary.json", {"split": args.evaluate, "questions": len(questions), **figures})
-        save_confusion(confusion, LABELS, args.out / "confusion.png")
     print(table(confusion))
     print(f"accuracy {figures['accuracy']:.4f} over the {len(questions)} questions of {args.evaluate}")
+    if idist.get_rank() == 0:
+        folder = report.evaluation(args.out, args.evaluate, {"questions": len(questions), **figures})
+        with report.drawing(folder / "confusion.png") as path:
+            save_confusion(confusion, LABELS, path)
 
 
 def predict(args):
@@ -226,16 +213,8 @@ def read_flags(argv=None):
     return cli.parse(flags, argv)
 
 
-def main():
-    args = read_flags()
-    if args.download:
-        download(args.download)
-    elif args.predict:
-        predict(args)
-    elif args.evaluate:
-        evaluate(args)
-    else:
-        train(args)
+def main(argv=None):
+    cli.dispatch(read_flags(argv), train, evaluate=evaluate, predict=predict, download=download)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from torchvision.models import ResNet18_Weights
 from torchvision.transforms import v2
 
 from ch03_workflow.loaders.image_folder import open_image_folder
-from common import cli, training
+from common import cli
 from common.cli import UserError
 from common.downloads import fetch_weights
 from data import sample
@@ -114,7 +114,7 @@ def base_network(args):
     path = args.out / f"base_{args.pictures}.pt"
     model = torchvision.models.resnet18(num_classes=len(others))
     if path.exists():
-        training.load_weights(model, path)
+        model.load_state_dict(torch.load(path, weights_only=True))
         print(f"weights learnt before: {path}")
     else:
         images, labels, _ = load_pictures(folder, small, args.pictures, others)

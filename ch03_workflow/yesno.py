@@ -10,8 +10,6 @@ the network finds the places itself. It prints what was heard in the held-out re
 `answers.png`, beside `curves.png` and the weights, in `runs/yesno`. The seed draws the held-out fifth.
 """
 
-import json
-
 import torch
 import torch.nn.functional as F
 import torchaudio
@@ -22,8 +20,8 @@ from torch.utils.data import Dataset
 
 from ch03_workflow.loaders.yesno import SAMPLE_RATE, SPLITS, open_recording, read_split
 from ch03_workflow.pictures.audio import save_answers
-from common import cli, report, training
-from common.cli import UserError
+from common import batches, cli, report, training
+from common.checkpoints import load_weights
 
 BANDS = 40
 CLASSES = ("silence", "no", "yes")  # label + 1; CTC's blank is class 0
@@ -79,7 +77,7 @@ def add_noises(features, noises=6):
         noises: how many patches a recording.
     """
     _, bands, frames = features.shape
-    random = training.rand(len(features), noises, 5).to(features.device)
+    random = batches.rand(len(features), noises, 5).to(features.device)
     place, length, band, width, strength = random[..., None].unbind(2)  # each (batch, noises, 1)
     over_time = (-(((torch.arange(frames, device=features.device) - place * frames) / (5 + 15 * length)) ** 2)).exp()
     over_bands = (-(((torch.arange(bands, device=features.device) - band * bands) / (2 + 6 * width)) ** 2)).exp()
@@ -90,7 +88,7 @@ def add_noises(features, noises=6):
 
 def prepare_noisy(batch, device, non_blocking=False):
     """ignite's `prepare_batch` for training: to the device, and noises over it."""
-    features, labels = training.to_device(batch, device, non_blocking)
+    features, labels = batches.to_device(batch, device, non_blocking)
     return add_noises(features), labels
 
 
@@ -185,16 +183,16 @@ def draw(net, path, picture, title):
 def train(args):
     trainset, testset = (Recordings(args.data, split, args.seed) for split in SPLITS)
     print(f"{len(trainset)} recordings to train, {len(testset)} held out, on {args.device}")
-    trainloader = training.loader(trainset, args, training=True, collate_fn=collate)
+    trainloader = batches.loader(trainset, args, training=True, collate_fn=collate)
     net = YesNoNet().to(args.device)
     optimizer = optim.AdamW(net.parameters(), lr=args.lr)
-    scheduler = optim.lr_scheduler.OneCycleLR(optimizer, args.lr, total_steps=args.epochs * len(trainloader))
+    scheduler = training.one_cycle(optimizer, args, trainloader, pct_start=0.3)
 
     def validate(network):
         # Scored by the steps taken, the last weights are kept: nothing is chosen, by no recording.
         return {"train_accuracy": score(network, trainset)[0], "steps": scheduler.last_epoch}
 
-    run = training.train(
+    run, epochs = training.train(
         args,
         net,
         optimizer,
@@ -209,7 +207,7 @@ def train(args):
     if idist.get_rank() == 0:
         accuracy = show(net, testset, args.out)
         words = sum(map(len, testset.labels))
-        report.finish(args.out, "Yes and no", accuracy=accuracy, words=words, **run)
+        report.finish(args.out, "Yes and no", epochs, accuracy=accuracy, words=words, **run)
         print(
             f"{round(accuracy * words)} of {words} held-out words right after {run['seconds']:.0f} s of training; "
             f"look at {args.out}/answers.png"
@@ -217,44 +215,37 @@ def train(args):
 
 
 def load_trained(args):
-    """The trained network and the seed by which its run held recordings out; None where that is not known."""
-    weights = args.checkpoint or args.out / "best.pt"
     net = YesNoNet().to(args.device)
-    training.load_weights(net, weights)
-    config = weights.parent / "config.json"
-    return net, json.loads(config.read_text()).get("seed") if config.is_file() else None
+    load_weights(net, cli.weights_of(args))
+    return net
 
 
 def evaluate(args):
-    net, seed = load_trained(args)
-    if seed not in (None, args.seed):
-        raise UserError(f"--seed {args.seed}: these weights were trained with --seed {seed}, which held out others")
+    net = load_trained(args)
     dataset = Recordings(args.data, args.evaluate, args.seed)
     if idist.get_rank() == 0:
-        args.out.mkdir(parents=True, exist_ok=True)
-        accuracy = show(net, dataset, args.out)
-        report.write_json(args.out / "summary.json", {"split": args.evaluate, "accuracy": accuracy})
+        folder = report.evaluation(args.out, args.evaluate, {"accuracy": score(net, dataset)[0]})
+        accuracy = show(net, dataset, folder)
         print(f"accuracy {accuracy:.4f} over the words of the {len(dataset)} recordings of {args.evaluate}")
 
 
 def predict(args):
-    net, _ = load_trained(args)
-    args.out.mkdir(parents=True, exist_ok=True)
+    net = load_trained(args)
+    report.folder(args.out)
     for path in args.predict:
         picture = args.out / f"{path.stem}_answers.png"
         heard = draw(net, path, picture, path.name)
         print(f"{path}: {say(heard)}; wrote {picture}")
 
 
-def main(argv=None):
+def read_flags(argv=None):
     flags = cli.parser(__doc__, epochs=40, batch_size=8, lr=0.003, predict="RECORDING")
-    args = cli.parse(flags, argv)
-    if args.predict:
-        predict(args)
-    elif args.evaluate:
-        evaluate(args)
-    else:
-        train(args)
+    # The seed says which recordings were held out.
+    return cli.parse(flags, argv, network=("seed",))
+
+
+def main(argv=None):
+    cli.dispatch(read_flags(argv), train, evaluate=evaluate, predict=predict)
 
 
 if __name__ == "__main__":

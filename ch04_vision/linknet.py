@@ -22,7 +22,8 @@ from ch04_vision.loaders.camvid import CLASSES, CamVid
 from ch04_vision.loaders.camvid_download import download
 from ch04_vision.pictures.linknet import predict_photos, save_predictions
 from ch04_vision.segmentation import SegmentationLoss, score, table
-from common import cli, report, training
+from common import batches, cli, report, training
+from common.checkpoints import load_weights
 from data import sample
 from data.streets import make_streets
 
@@ -49,18 +50,16 @@ def train(args):
 
     model = build(args)
     loss_fn = SegmentationLoss(train_set.class_weights().to(args.device))
-    loader = training.loader(train_set, args, training=True)
+    loader = batches.loader(train_set, args, training=True)
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=args.weight_decay, fused=True)
-    scheduler = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=args.lr, total_steps=args.epochs * len(loader), pct_start=0.2
-    )
+    scheduler = training.one_cycle(optimizer, args, loader)
     augment = v2.Compose([RandomScaleCropFlip(crop, tuple(args.scale)), RandomColour(0.3)])
 
     def validate(network):
         figures = score(args, network, valid_set, loss_fn)
         return {name: figures[name] for name in ("valid_loss", "mean_iou", "pixel_accuracy")}
 
-    run = training.train(
+    run, epochs = training.train(
         args,
         model,
         optimizer,
@@ -68,15 +67,17 @@ def train(args):
         loader,
         validate,
         score="mean_iou",
-        prepare_batch=training.preparer(partial(prepare, augment=augment)),
+        prepare_batch=batches.preparer(partial(prepare, augment=augment)),
         scheduler=scheduler,
         average=args.average,
         validate_every=max(1, args.epochs // 20),
+        belongs={"height": height},
     )
     figures = {**run, **score(args, model, valid_set, loss_fn)}
     if idist.get_rank() == 0:
-        report.finish(args.out, "LinkNet", **figures)
-        save_predictions(model, valid_set, args.out / "predictions.png")
+        report.finish(args.out, "LinkNet", epochs, **figures)
+        with report.drawing(args.out / "predictions.png") as path:
+            save_predictions(model, valid_set, path)
     print(table(figures))
     print(
         f"LinkNet names {figures['pixel_accuracy']:.0%} of the pixels of scenes it has not seen, mean IoU "
@@ -86,22 +87,21 @@ def train(args):
 
 def evaluate(args):
     model, dataset = build(args), open_split(args, args.evaluate)
-    training.load_weights(model, args.checkpoint or args.out / "best.pt")
+    load_weights(model, cli.weights_of(args))
     figures = score(args, model, dataset, SegmentationLoss(torch.ones(len(CLASSES), device=args.device)))
-    if idist.get_rank() == 0:
-        args.out.mkdir(parents=True, exist_ok=True)
-        report.write_json(args.out / "summary.json", {"split": args.evaluate, "frames": len(dataset), **figures})
     print(table(figures))
     print(f"mean IoU {figures['mean_iou']:.3f} over the {len(dataset)} frames of {args.evaluate}")
+    if idist.get_rank() == 0:
+        report.evaluation(args.out, args.evaluate, {"frames": len(dataset), **figures})
 
 
 def predict(args):
     model = build(args)
-    training.load_weights(model, args.checkpoint or args.out / "best.pt")
-    predict_photos(fuse(model), args.predict, args.out, args.device, 360)
+    load_weights(model, cli.weights_of(args))
+    predict_photos(fuse(model), args.predict, args.out, args.device, cli.belonging(args, "height"))
 
 
-def main():
+def read_flags(argv=None):
     flags = cli.parser(__doc__, epochs=21, batch_size=8, lr=4e-3)
     flags.add_argument(
         "--model", choices=["book", "paper"], default="book", help="whose LinkNet (default: %(default)s)"
@@ -110,18 +110,14 @@ def main():
     flags.add_argument("--crop", nargs=2, type=cli.positive_int, metavar=("HEIGHT", "WIDTH"), help="default: the frame")
     flags.add_argument("--scale", nargs=2, type=cli.positive_float, default=[0.9, 1.2], metavar=("LOW", "HIGH"))
     flags.add_argument("--weight-decay", type=cli.positive_float, default=0.01)
-    flags.add_argument("--average", type=cli.positive_float, default=0.03, help="of the weights, a step's share")
+    flags.add_argument("--average", type=cli.share, default=0.03, help="of the weights, a step's share")
     flags.add_argument("--download", type=Path, metavar="DIR", help="fetch the real set into DIR, then stop")
     flags.set_defaults(amp="auto")
-    args = cli.parse(flags)
-    if args.download:
-        download(args.download)
-    elif args.predict:
-        predict(args)
-    elif args.evaluate:
-        evaluate(args)
-    else:
-        train(args)
+    return cli.parse(flags, argv, network=("model",))
+
+
+def main(argv=None):
+    cli.dispatch(read_flags(argv), train, evaluate=evaluate, predict=predict, download=download)
 
 
 if __name__ == "__main__":

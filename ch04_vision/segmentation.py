@@ -14,7 +14,7 @@ from ignite.metrics import ConfusionMatrix, Loss
 from ch04_vision.linknet_blocks import fuse
 from ch04_vision.loaders.augment import prepare
 from ch04_vision.loaders.camvid import CLASSES, VOID
-from common import training
+from common import batches, training
 
 
 class SegmentationLoss:
@@ -59,9 +59,9 @@ def score(args, model, dataset, loss_fn):
         "confusion": ConfusionMatrix(len(CLASSES), device=args.device),
         "valid_loss": Loss(loss_fn, device=args.device),
     }
-    loader = training.loader(dataset, args, training=False)
+    loader = batches.loader(dataset, args, training=False)
     fused = fuse(copy.deepcopy(model))
-    values = training.evaluate(args, fused, loader, metrics, prepare_batch=training.preparer(prepare))
+    values = training.evaluate(args, fused, loader, metrics, prepare_batch=batches.preparer(prepare))
     return {"valid_loss": values["valid_loss"], **figures_of(values["confusion"])}
 
 

@@ -23,11 +23,11 @@ from ch04_vision.layers import LAYERS
 from ch04_vision.loaders.cifar import CLASSES, SPLITS, Cifar, RandomShiftFlip, download, prepare
 from ch04_vision.loaders.whitening import Whitening
 from ch04_vision.pictures.simple_cnn import predict_photos, save_pictures
-from common import cli, report, training
+from common import batches, cli, report, training
+from common.checkpoints import load_weights
 from data import sample
 from data.tiny_objects import make_tiny_objects
 
-WHITENING = "whitening.pt"  # beside the weights
 WHITENED_BY = 20_000  # training pictures, enough for 3,072 x 3,072 correlations
 
 # What a run does unless a flag says otherwise. The page's figures are those of listings 4.1 and 4.10 and of its text;
@@ -84,9 +84,9 @@ def get_data(args):
         for dataset in (trainset, validset, testset):
             dataset.whiten(whitening)
     return (
-        training.loader(trainset, args, training=True),
-        training.loader(validset, args, training=False, batch_size=1000),
-        training.loader(testset, args, training=False, batch_size=1000),
+        batches.loader(trainset, args, training=True),
+        batches.loader(validset, args, training=False, batch_size=1000),
+        batches.loader(testset, args, training=False, batch_size=1000),
         whitening,
     )
 
@@ -108,7 +108,7 @@ def score(args, model, loader):
         "confusion": ConfusionMatrix(len(CLASSES), device=args.device),
         "loss": Loss(nn.CrossEntropyLoss(), device=args.device),
     }
-    values = training.evaluate(args, model, loader, metrics, prepare_batch=training.preparer(prepare))
+    values = training.evaluate(args, model, loader, metrics, prepare_batch=batches.preparer(prepare))
     confusion = values["confusion"].cpu()
     return {"accuracy": (confusion.trace() / confusion.sum()).item(), "loss": values["loss"], "confusion": confusion}
 
@@ -122,14 +122,6 @@ class Mirrored(nn.Module):
 
     def forward(self, x):
         return (self.net(x) + self.net(x.flip(3))) / 2
-
-
-def save_whitening(whitening, out):
-    """Leaves the whitening beside the weights that will need it, and none of an earlier run."""
-    if whitening:
-        whitening.save(out / WHITENING)
-    else:
-        (out / WHITENING).unlink(missing_ok=True)
 
 
 def table(confusion):
@@ -156,20 +148,14 @@ def train(args):
         optimizer = optim.SGD(
             net.parameters(), lr=args.lr, momentum=0.9, nesterov=True, weight_decay=args.weight_decay, fused=True
         )
-        steps = args.epochs * len(trainloader)
-        scheduler = optim.lr_scheduler.OneCycleLR(
-            optimizer, args.lr, total_steps=steps, pct_start=0.2, cycle_momentum=False
-        )
+        scheduler = training.one_cycle(optimizer, args, trainloader, cycle_momentum=False)
         augment = RandomShiftFlip(args.shift)
 
     def validate(network):
         figures = score(args, network, validloader)
         return {"valid_loss": figures["loss"], "accuracy": figures["accuracy"]}
 
-    if idist.get_rank() == 0:
-        report.begin(args)
-        save_whitening(whitening, args.out)
-    run = training.train(
+    run, epochs = training.train(
         args,
         net,
         optimizer,
@@ -177,17 +163,19 @@ def train(args):
         trainloader,
         validate,
         score="accuracy",
-        prepare_batch=training.preparer(partial(prepare, augment=augment)),
+        prepare_batch=batches.preparer(partial(prepare, augment=augment)),
         scheduler=scheduler,
         average=args.average,
+        belongs={"whitening": whitening.state()} if whitening else None,
     )
     figures = score(args, net, testloader)
     confusion = figures.pop("confusion")
     mirrored = score(args, Mirrored(net), testloader)["accuracy"]
     if idist.get_rank() == 0:
         run |= {"test_loss": figures["loss"], "accuracy": figures["accuracy"], "accuracy_mirrored": mirrored}
-        report.finish(args.out, "SimpleCNN", **run)
-        save_pictures(net, testloader.dataset, confusion, args.out, whitening)
+        report.finish(args.out, "SimpleCNN", epochs, **run)
+        with report.drawing(args.out):
+            save_pictures(net, testloader.dataset, confusion, args.out, whitening)
     print(table(confusion))
     print(
         f"SimpleCNN names {figures['accuracy']:.1%} of {len(testloader.dataset)} pictures that it has not seen "
@@ -197,10 +185,10 @@ def train(args):
 
 
 def trained(args):
-    """The trained network, and the whitening that lies beside its weights or None."""
-    net, weights = build(args), args.checkpoint or args.out / "best.pt"
-    training.load_weights(net, weights)
-    return net, Whitening.load(weights.with_name(WHITENING))
+    """The trained network, and the whitening of its pictures or None."""
+    net = build(args)
+    belongs = load_weights(net, cli.weights_of(args))["belongs"]
+    return net, Whitening(**belongs["whitening"]) if "whitening" in belongs else None
 
 
 def evaluate(args):
@@ -208,19 +196,19 @@ def evaluate(args):
     dataset = open_split(args, args.evaluate)
     if whitening:
         dataset.whiten(whitening)
-    loader = training.loader(dataset, args, training=False, batch_size=1000)
+    loader = batches.loader(dataset, args, training=False, batch_size=1000)
     figures = score(args, net, loader)
     confusion = figures.pop("confusion")
     figures["accuracy_mirrored"] = score(args, Mirrored(net), loader)["accuracy"]
-    if idist.get_rank() == 0:
-        args.out.mkdir(parents=True, exist_ok=True)
-        report.write_json(args.out / "summary.json", {"split": args.evaluate, "pictures": len(dataset), **figures})
-        save_pictures(net, dataset, confusion, args.out, whitening)
     print(table(confusion))
     print(
         f"accuracy {figures['accuracy']:.4f} over the {len(dataset)} pictures of {args.evaluate}, "
         f"{figures['accuracy_mirrored']:.4f} with a second look in the mirror"
     )
+    if idist.get_rank() == 0:
+        folder = report.evaluation(args.out, args.evaluate, {"pictures": len(dataset), **figures})
+        with report.drawing(folder):
+            save_pictures(net, dataset, confusion, folder, whitening)
 
 
 def predict(args):
@@ -238,7 +226,7 @@ def read_flags(argv=None):
     )
     flags.add_argument("--whiten", type=cli.positive_float, metavar="FLOOR", help="whiten, see whitening.py")
     flags.add_argument("--weight-decay", type=cli.positive_float, default=0.0005, help="(default: %(default)s)")
-    flags.add_argument("--average", type=cli.positive_float, help="of the weights, a step's share")
+    flags.add_argument("--average", type=cli.share, help="of the weights, a step's share")
     flags.add_argument("--download", type=Path, metavar="DIR", help="fetch the real set into DIR, then stop")
     given = flags.parse_known_args(argv)[0]
     recipe = given.recipe or ("sample" if given.data == "sample" else "real")
@@ -246,16 +234,8 @@ def read_flags(argv=None):
     return cli.parse(flags, argv)
 
 
-def main():
-    args = read_flags()
-    if args.download:
-        download(args.download)
-    elif args.predict:
-        predict(args)
-    elif args.evaluate:
-        evaluate(args)
-    else:
-        train(args)
+def main(argv=None):
+    cli.dispatch(read_flags(argv), train, evaluate=evaluate, predict=predict, download=download)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ A program says in a `Program` what is its own (its network, and where need be it
 calls `main`. SNLI is the default task; another data set brings its own `classes`, `open` and `read`.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
@@ -19,21 +18,12 @@ from torch.nn.utils.rnn import pad_sequence
 from ch05_sequence.loaders.snli import LABELS, PAD, Sentences, Vocabulary, open_snli, tokenize
 from ch05_sequence.loaders.vectors import load_vectors
 from ch05_sequence.scoring import first, score, table
-from common import cli, report, training
+from common import batches, cli, report, training
+from common.checkpoints import load_weights
 from common.cli import UserError
 from common.pictures import save_confusion
 from data import sample
 from data.sentence_pairs import make_sentence_pairs
-
-
-def share(text):
-    """A number from 0 up to, but not, 1, for argparse."""
-    try:
-        if 0 <= (number := float(text)) < 1:
-            return number
-    except ValueError:
-        pass
-    raise cli.argparse.ArgumentTypeError(f"{text!r} is not a number from 0 up to 1")
 
 
 def flags(doc, *, epochs, batch_size, lr, embed_dim, hidden_size, dropout, patience=None, clip=None):
@@ -44,7 +34,7 @@ def flags(doc, *, epochs, batch_size, lr, embed_dim, hidden_size, dropout, patie
     parser.set_defaults(compile=False)
     parser.add_argument("--embed-dim", type=cli.positive_int, default=embed_dim, help="(default: %(default)s)")
     parser.add_argument("--hidden-size", type=cli.positive_int, default=hidden_size, help="(default: %(default)s)")
-    parser.add_argument("--dropout", type=share, default=dropout, help="of the classifier (default: %(default)s)")
+    parser.add_argument("--dropout", type=cli.share, default=dropout, help="of the classifier (default: %(default)s)")
     parser.add_argument("--vectors", metavar="FILE", help="word vectors in GloVe's format, --embed-dim numbers a word")
     parser.add_argument("--freeze-vectors", action="store_true", help="do not train the embedding")
     parser.add_argument(
@@ -61,13 +51,7 @@ def parse(parser, network=(), argv=None):
     Args:
         network: the names of the program's own flags on which the network depends, such as `("cell", "layers")`.
     """
-    given = parser.parse_known_args(argv)[0]
-    config = _weights_of(given).with_name("config.json")
-    if (given.evaluate or given.predict) and config.is_file():
-        trained_with = json.loads(config.read_text())
-        names = ("embed_dim", "hidden_size", *network)
-        parser.set_defaults(**{name: trained_with[name] for name in names if name in trained_with})
-    args = cli.parse(parser, argv)
+    args = cli.parse(parser, argv, network=("embed_dim", "hidden_size", *network))
     if args.freeze_vectors and not args.vectors:
         parser.error("--freeze-vectors belongs to --vectors FILE: random vectors must be trained")
     return args
@@ -169,19 +153,15 @@ def train(args, program):
         network.embed.weight.requires_grad_(not args.freeze_vectors)
     network.to(args.device)
     optimizer = optim.Adam((weight for weight in network.parameters() if weight.requires_grad), lr=args.lr, fused=True)
-    loader = training.loader(splits["train"], args, training=True, lengths=splits["train"].lengths)
-    steps = args.epochs * len(loader)
-    scheduler = optim.lr_scheduler.OneCycleLR(optimizer, args.lr, total_steps=steps, pct_start=0.2)
-    if idist.get_rank() == 0:
-        report.begin(args)
-        report.write_json(args.out / "vocabulary.json", vocabulary.words)
+    loader = batches.loader(splits["train"], args, training=True, lengths=splits["train"].lengths)
+    scheduler = training.one_cycle(optimizer, args, loader)
 
     def validate(network):
         figures = score(args, network, splits["dev"], program)
         del figures["confusion"]
         return {"valid_loss": figures.pop("loss"), **figures}
 
-    run = training.train(
+    run, epochs = training.train(
         args,
         network,
         optimizer,
@@ -194,12 +174,13 @@ def train(args, program):
         scheduler=scheduler,
         clip=args.clip,
         patience=args.patience,
+        belongs={"vocabulary": vocabulary.words},
     )
     figures = score(args, network, splits["test"], program)
     confusion = figures.pop("confusion")
     figures["test_loss"] = figures.pop("loss")
     if idist.get_rank() == 0:
-        report.finish(args.out, program.title, **run, **figures)
+        report.finish(args.out, program.title, epochs, **run, **figures)
         draw(args, network, splits["test"], confusion, program)
     print(table(confusion, program.classes))
     print(
@@ -210,32 +191,17 @@ def train(args, program):
 
 def draw(args, network, dataset, confusion, program):
     """Writes `confusion.png` and the program's own pictures into `args.out`."""
-    save_confusion(confusion, program.classes, args.out / "confusion.png")
     network.eval()
-    program.pictures(args, network, dataset)
-
-
-def _weights_of(args):
-    return args.checkpoint or args.out / "best.pt"
+    with report.drawing(args.out):
+        save_confusion(confusion, program.classes, args.out / "confusion.png")
+        program.pictures(args, network, dataset)
 
 
 def trained(args, program):
-    """The trained network of `--checkpoint`, on its device, in evaluation mode, and its vocabulary.
-
-    Raises:
-        UserError: no checkpoint, no vocabulary beside it, or one of another network.
-    """
-    path = _weights_of(args)
-    words = path.with_name("vocabulary.json")
-    try:
-        saved = json.loads(words.read_text())
-    except FileNotFoundError:
-        raise UserError(f"{words}: no such file; train first, or name a run's best.pt with --checkpoint") from None
-    except ValueError as error:
-        raise UserError(f"{words}: not a list of words in JSON ({error})") from None
-    vocabulary = Vocabulary.of_words(saved)
+    """The trained network of `--checkpoint`, on its device, in evaluation mode, and its vocabulary."""
+    vocabulary = Vocabulary.of_words(cli.belonging(args, "vocabulary"))
     network = program.build(args, vocabulary)
-    training.load_weights(network, path)
+    load_weights(network, cli.weights_of(args))
     return network.to(args.device).eval(), vocabulary
 
 
@@ -248,13 +214,12 @@ def evaluate(args, program):
     if dataset.vocabulary.words != vocabulary.words:
         raise UserError(
             f"--data {args.data}: its {len(dataset.vocabulary)} words are not the {len(vocabulary)} that "
-            f"{_weights_of(args)} was trained with; expected the data of that run"
+            f"{cli.weights_of(args)} was trained with; expected the data of that run"
         )
     figures = score(args, network, dataset, program)
     confusion = figures.pop("confusion")
     if idist.get_rank() == 0:
-        args.out.mkdir(parents=True, exist_ok=True)
-        report.write_json(args.out / "summary.json", {"split": args.evaluate, program.unit: len(dataset), **figures})
+        args.out = report.evaluation(args.out, args.evaluate, {program.unit: len(dataset), **figures})
         draw(args, network, dataset, confusion, program)
     print(table(confusion, program.classes))
     print(f"accuracy {figures['accuracy']:.4f} over the {len(dataset)} {program.unit} of {args.evaluate}")

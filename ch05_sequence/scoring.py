@@ -2,7 +2,7 @@
 
 from ignite.metrics import ConfusionMatrix, Loss
 
-from common import training
+from common import batches, training
 
 
 def first(part):
@@ -29,7 +29,7 @@ def score(args, network, dataset, program):
         ),
         **program.metrics(args),
     }
-    loader = training.loader(dataset, args, training=False, batch_size=512, lengths=dataset.lengths)
+    loader = batches.loader(dataset, args, training=False, batch_size=512, lengths=dataset.lengths)
     values = training.evaluate(args, network, loader, metrics, program.prepare_batch)
     confusion = values.pop("confusion").cpu()
     return {"accuracy": (confusion.trace() / confusion.sum()).item(), **values, "confusion": confusion}

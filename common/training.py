@@ -1,14 +1,13 @@
-"""The training loop that the chapters share, wired out of ignite's own parts.
+"""The loop that all chapters from the fourth on train with: pytorch-ignite's parts, wired in this one place.
 
-`train` takes a network to the end of its epochs, `evaluate` scores one. Both run on one device or, under `torchrun`, on
-many: every process holds the whole network and a share of each batch. What a run needs to go on, to the bit, lies in
+A run that is killed and resumed ends as if it had never been: what it needs to go on, to the bit, lies in
 `last.pt`: the network, its average, the optimiser, the schedule, the random states and the place in the data.
 """
 
 import logging
 import math
-import signal
 import sys
+from functools import partial
 
 import ignite.distributed as idist
 import torch
@@ -16,117 +15,23 @@ from ignite.engine import Events, create_supervised_evaluator, create_supervised
 from ignite.handlers import Checkpoint, EarlyStopping, EMAHandler, LRScheduler, ProgressBar, TerminateOnNan
 from ignite.metrics import Average
 from ignite.utils import apply_to_tensor
-from torch import nn
+from torch import nn, optim
 from torch.nn.utils import clip_grad_norm_
-from torch.utils.data import BatchSampler, DataLoader, DistributedSampler
 
 from common import checkpoints, report
-from common.checkpoints import load_weights
+from common.batches import to_device
 from common.cli import UserError
+from common.interruption import noted_interruptions
 
 # ignite logs a failure before it raises it, and the failure is told once, by whoever ends the program.
 logging.getLogger("ignite").setLevel(logging.CRITICAL)
 
 
-def share_of(n):
-    """The places that this process holds in a batch of `n` over all processes: all of them, unless under `torchrun`."""
-    return slice(idist.get_rank(), n, idist.get_world_size())
-
-
-def rand(*shape):
-    """Uniform random numbers, one row an example of this process's share, `shape[0]` rows.
-
-    Drawn for the whole batch on every process and then cut, so that an example meets the same numbers however many
-    processes there are.
-    """
-    everyone = shape[0] * idist.get_world_size()
-    return torch.rand(everyone, *shape[1:])[share_of(everyone)]
-
-
-def keep(batch):
-    """The collate function of a data set whose `__getitems__` already returns a batch."""
-    return batch
-
-
-class LikeLengths(BatchSampler):
-    """Shuffled, full batches of examples whose lengths are alike, so that little is padded; for training.
-
-    The shuffled examples are cut into pools of a hundred batches and each pool is sorted by length: a batch is of one
-    length, almost, and of other company every epoch.
-
-    Args:
-        lengths: one number an example, (examples,).
-        batch_size: that of all processes together; each takes its share of the batch.
-    """
-
-    def __init__(self, lengths, batch_size, seed):
-        self.lengths, self.batch_size, self.seed, self.epoch = lengths, batch_size, seed, 0
-        self.sampler = self  # as in torch's own batch samplers, what `set_epoch` is called on
-
-    def set_epoch(self, epoch):
-        self.epoch = epoch
-
-    def __len__(self):
-        return len(self.lengths) // self.batch_size
-
-    def __iter__(self):
-        generator = torch.Generator().manual_seed(self.seed + self.epoch)
-        order = torch.randperm(len(self.lengths), generator=generator)[: len(self) * self.batch_size]
-        pools = (pool[self.lengths[pool].argsort(stable=True)] for pool in order.split(100 * self.batch_size))
-        batches = torch.cat([*pools]).view(len(self), self.batch_size)
-        for k in torch.randperm(len(self), generator=generator):
-            yield batches[k, share_of(self.batch_size)].tolist()
-
-
-def loader(dataset, args, *, training, batch_size=None, collate_fn=None, lengths=None):
-    """A `DataLoader` over this process's share of a data set.
-
-    In training the examples are shuffled, every batch is full, and batch k holds the same examples whatever the number
-    of processes. In scoring every example comes once, in order.
-
-    Args:
-        lengths: one number an example, (examples,): makes batches of like length, in scoring the shortest first.
-
-    Raises:
-        UserError: the batch does not divide among the processes, or the data set has fewer examples than one batch.
-    """
-    size, processes = batch_size or args.batch_size, idist.get_world_size()
-    if training and size % processes:
-        raise UserError(f"--batch-size {size} does not divide among {processes} processes")
-    if len(dataset) < (size if training else processes):
-        raise UserError(f"--batch-size {size} is more than the {len(dataset)} examples that there are")
-    share = max(1, size // processes)
-    if training and lengths is not None:
-        batches = LikeLengths(torch.as_tensor(lengths), size, args.seed)
-    elif training:
-        shuffled = DistributedSampler(dataset, processes, idist.get_rank(), seed=args.seed, drop_last=True)
-        batches = BatchSampler(shuffled, share, drop_last=True)
-    else:
-        order = range(len(dataset)) if lengths is None else torch.as_tensor(lengths).argsort(stable=True).tolist()
-        batches = BatchSampler(order[share_of(len(dataset))], share, drop_last=False)
-    return DataLoader(
-        dataset,
-        batch_sampler=batches,
-        num_workers=args.workers,
-        collate_fn=keep if hasattr(dataset, "__getitems__") else collate_fn,
-        pin_memory=args.device.type == "cuda" and args.workers > 0,
-        # Workers start anew each epoch: ones that stay draw their seeds at other times, and no resume would be exact.
-        persistent_workers=False,
-    )
-
-
-def to_device(batch, device, non_blocking=False):
-    """The default `prepare_batch`: moves a pair of tensors to the device."""
-    return tuple(part.to(device, non_blocking=non_blocking) for part in batch)
-
-
-def preparer(prepare):
-    """ignite's `prepare_batch` out of a function that makes numbers of a batch's bytes, once they lie on the device."""
-
-    def prepare_batch(batch, device, non_blocking=False):
-        return prepare(*to_device(batch, device, non_blocking))
-
-    return prepare_batch
+def one_cycle(optimizer, args, loader, pct_start=0.2, **more):
+    """The schedule of most programs: up to `args.lr` in a share of the steps, then down (arXiv 1708.07120)."""
+    steps = args.epochs * len(loader)
+    # OneCycleLR divides by zero where that share is a single step.
+    return optim.lr_scheduler.OneCycleLR(optimizer, args.lr, total_steps=max(steps, 10), pct_start=pct_start, **more)
 
 
 def forward_in_precision(args):
@@ -159,31 +64,43 @@ def _show_progress(engine, title, output_transform=None):
         ProgressBar(persist=False, desc=title, file=sys.stderr).attach(engine, output_transform=output_transform)
 
 
-def train(
-    args,
-    model,
-    optimizer,
-    loss_fn,
-    loader,
-    validate,
-    *,
-    score,
-    unit="images",
-    prepare_batch=to_device,
-    scheduler=None,
-    average=None,
-    clip=None,
-    patience=None,
-    validate_every=1,
-):
+def train(args, model, optimizer, loss_fn, loader, validate, **options):
     """Trains `model` in place, for `args.epochs` or until it stops early, and leaves in it the best weights seen.
 
     Args:
         args: the flags of `common.cli`.
         model: on its device already; its parameters are those of the optimiser.
         loss_fn: from the network's output and the target to the loss, a scalar tensor.
-        loader: the training batches, from `loader(..., training=True)`.
+        loader: the training batches, from `batches.loader(..., training=True)`.
         validate: called with the network (with its average, if there is one); returns a dictionary of figures.
+        options: those of `Training`.
+
+    Returns:
+        the figures of the run, a dictionary: the last epoch's `loss`, the `epochs` made, the `seconds` of training and
+        the last epoch's `<unit>_per_second`; and the figures of each epoch, a list, for `report.finish`.
+
+    Raises:
+        UserError: nothing to resume, or a checkpoint of another run, or a full disk, or a loss that is not finite.
+    """
+    training = Training(args, model, optimizer, loss_fn, loader, validate, **options)
+    try:
+        training.run()
+    except RuntimeError as error:
+        if training.interrupted:  # the first process has saved and gone, and this one lost its partner
+            raise KeyboardInterrupt from None
+        if idist.get_world_size() > 1 and "onnection" in str(error):
+            raise UserError("another process of this run is gone, so this one ends; go on with --resume") from None
+        raise
+    idist.barrier()
+    checkpoints.load_weights(model, args.out / "best.pt")
+    return training.figures_of_run()
+
+
+class Training:
+    """A network, its optimiser and its data in an ignite trainer; each method is one thing that happens to it.
+
+    Args:
+        args, model, optimizer, loss_fn, loader, validate: those of `train`.
         score: the figure of `validate` by which the best weights are kept, higher is better.
         unit: what the throughput counts.
         prepare_batch: `(batch, device, non_blocking)` to the pair (input, target) on the device; augments here.
@@ -192,152 +109,192 @@ def train(
         clip: the largest norm that all gradients together may have; longer ones are scaled down to it.
         patience: stops after so many validations without a better `score`; None goes through all epochs.
         validate_every: epochs from one validation to the next; the last epoch always has one.
-
-    Returns:
-        the last epoch's `loss`, the `epochs` made, the `seconds` of training and the last epoch's `<unit>_per_second`.
-
-    Raises:
-        UserError: nothing to resume, or a checkpoint of another network, or a full disk, or a loss that is not finite.
+        belongs: what the weights need to be used, such as a vocabulary; it goes into the checkpoints.
     """
-    if idist.get_rank() == 0:
-        report.begin(args)
-    idist.barrier()
 
-    # The average is a copy, so it is taken before the network is wrapped.
-    averaging = EMAHandler(model, momentum=average, handle_buffers="update") if average else None
-    scored = averaging.ema_model if averaging else model
-    network = model
-    if args.compile:
-        model.compile()
-    if idist.get_world_size() > 1:
-        if args.device.type == "cuda":
-            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
-        network = nn.parallel.DistributedDataParallel(
-            network, device_ids=[args.device.index] if args.device.type == "cuda" else None
-        )
-
-    scaler = torch.amp.GradScaler(args.device.type) if args.amp == "fp16" else None
-    trainer = create_supervised_trainer(
-        network,
+    def __init__(
+        self,
+        args,
+        model,
         optimizer,
         loss_fn,
-        args.device,
-        prepare_batch=prepare_batch,
-        model_fn=forward_in_precision(args),
-        output_transform=lambda x, y, y_pred, loss: loss.detach(),
-        deterministic=True,
-        amp_mode="amp" if scaler else None,
-        scaler=scaler or False,
-    )
-    trainer.state.seconds = 0.0
-    trainer.state_dict_user_keys.append("seconds")
-    mean_loss = Average(device=args.device)
-    mean_loss.attach(trainer, "loss")
-    trainer.add_event_handler(Events.ITERATION_COMPLETED, TerminateOnNan())
-    parts = {"trainer": trainer, "model": model, "optimizer": optimizer}
-    if clip:
+        loader,
+        validate,
+        *,
+        score,
+        unit="images",
+        prepare_batch=to_device,
+        scheduler=None,
+        average=None,
+        clip=None,
+        patience=None,
+        validate_every=1,
+        belongs=None,
+    ):
+        self.args, self.model, self.loader, self.validate = args, model, loader, validate
+        self.score, self.unit, self.validate_every = score, unit, validate_every
+        self.figures, self.interrupted = {}, []
+        # Other processes wait for the first, which may refuse the folder.
+        self.whose = report.begin(args, belongs) if idist.get_rank() == 0 else checkpoints.Run("", {}, belongs)
+        idist.barrier()
 
-        @optimizer.register_step_pre_hook
-        def clip_gradients(*_):
-            # Just before the step the gradients of all processes are summed, and a loss scaler's factor is gone.
-            clip_grad_norm_(model.parameters(), clip)
+        # The average is a copy, so it is taken before the network is wrapped.
+        averaging = EMAHandler(model, momentum=average, handle_buffers="update") if average else None
+        self.scored = averaging.ema_model if averaging else model
+        scaler = torch.amp.GradScaler(args.device.type) if args.amp == "fp16" else None
+        self.trainer = create_supervised_trainer(
+            self._distributed(),
+            optimizer,
+            loss_fn,
+            args.device,
+            prepare_batch=prepare_batch,
+            model_fn=forward_in_precision(args),
+            output_transform=lambda x, y, y_pred, loss: loss.detach(),
+            deterministic=True,
+            amp_mode="amp" if scaler else None,
+            scaler=scaler or False,
+        )
+        # The seconds of training, and the figures of each epoch, as in metrics.jsonl.
+        self.trainer.state.seconds, self.trainer.state.epochs = 0.0, []
+        self.trainer.state_dict_user_keys.extend(["seconds", "epochs"])
+        Average(device=args.device).attach(self.trainer, "loss")
+        if clip:
+            optimizer.register_step_pre_hook(partial(self.clip_gradients, clip))
+        if averaging:
+            averaging.attach(self.trainer)
+        self.stopping = EarlyStopping(patience or args.epochs, lambda _: self.figures[score], self.trainer)
+        self.stopping.logger.disabled = True
 
-    if averaging:
-        averaging.attach(trainer)
-        parts["average"] = averaging.ema_model
-    if scheduler:
-        parts["scheduler"] = LRScheduler(scheduler)
-        trainer.add_event_handler(Events.ITERATION_STARTED, parts["scheduler"])
-    if scaler:
-        parts["scaler"] = scaler
+        parts = {"run": self.whose, "trainer": self.trainer, "model": model, "optimizer": optimizer}
+        parts |= {"average": averaging.ema_model} if averaging else {}
+        parts |= {"scheduler": LRScheduler(scheduler)} if scheduler else {}
+        parts |= {"scaler": scaler} if scaler else {}
+        write = checkpoints.writer(args.out)
+        self.best = Checkpoint(
+            {"run": self.whose, "model": self.scored},
+            write,
+            filename_pattern="best.pt",
+            score_function=lambda _: self.figures[score],
+        )
+        self.last = Checkpoint(
+            {**parts, "stopping": self.stopping, "best": self.best}, write, filename_pattern="last.pt"
+        )
 
-    write = checkpoints.writer(args.out)
-    figures = {}
-    stopping = parts["stopping"] = EarlyStopping(patience or args.epochs, lambda _: figures[score], trainer)
-    stopping.logger.disabled = True
-    best = Checkpoint({"model": scored}, write, filename_pattern="best.pt", score_function=lambda _: figures[score])
-    last = Checkpoint({**parts, "best": best}, write, filename_pattern="last.pt")
-    interrupted = []
+        on = self.trainer.add_event_handler
+        on(Events.STARTED, self.seed_epochs)
+        on(Events.EPOCH_STARTED, self.shuffle_anew)
+        if scheduler:
+            on(Events.ITERATION_STARTED, parts["scheduler"])
+        on(Events.ITERATION_COMPLETED, TerminateOnNan())
+        on(Events.ITERATION_COMPLETED, self.save_when_interrupted)
+        on(Events.EPOCH_COMPLETED, self.end_epoch)
+        _show_progress(self.trainer, "epoch", lambda loss: {"loss": loss.item()})
 
-    @trainer.on(Events.STARTED)
-    def seed_epochs():
+    def _distributed(self):
+        """The network as the trainer calls it: compiled, or wrapped for many processes."""
+        network, args = self.model, self.args
+        if args.compile:
+            try_compiler(args.device)
+            network.compile()
+        if idist.get_world_size() > 1:
+            on_gpu = args.device.type == "cuda"
+            network = nn.SyncBatchNorm.convert_sync_batchnorm(network) if on_gpu else network
+            network = nn.parallel.DistributedDataParallel(network, device_ids=[args.device.index] if on_gpu else None)
+        return network
+
+    def run(self):
+        """Trains from where the run stands to its end."""
+        if self.args.resume:
+            self.resume()
+        ended = self.trainer.state.iteration >= self.args.epochs * len(self.loader)
+        with noted_interruptions() as self.interrupted:
+            if not ended and self.stopping.counter < self.stopping.patience:
+                self.trainer.run(self.loader, max_epochs=self.args.epochs)
+        state = self.trainer.state
+        if self.trainer.should_terminate and not math.isfinite(state.output):
+            at = f"epoch {state.epoch}, iteration {state.iteration}"
+            raise UserError(f"loss is {state.output.item()} at {at}: stopped{self._what_is_kept()}; lower --lr")
+
+    def resume(self):
+        came_from = checkpoints.restore(self.args.out, self.last.to_save)
+        state = self.trainer.state
+        if idist.get_rank() == 0:
+            report.check_config(self.args.out, self.whose.state_dict())
+            report.write_config(self.args.out, self.whose)
+            report.write_epochs(self.args.out, state.epochs)
+        if state.epoch_length not in (None, len(self.loader)):
+            was = f"an epoch had {state.epoch_length} batches, now it has {len(self.loader)}"
+            raise UserError(f"--resume: {was}; resume with the data that the run was begun with")
+        print(f"resumed {self.args.out / came_from} at iteration {state.iteration}", flush=True)
+
+    def seed_epochs(self):
         # The deterministic engine seeds each epoch with this number and the epoch's; it must survive a resume.
-        trainer.state.seed = args.seed
-        # It also slows a GPU down for an exactness that is promised on the CPU alone.
+        self.trainer.state.seed = self.args.seed
+        # The engine also asks for deterministic algorithms everywhere, which slows a GPU down, and the promise of equal
+        # weights to the bit is made for the CPU alone.
         torch.use_deterministic_algorithms(False)
         torch.backends.cudnn.benchmark = True
 
-    @trainer.on(Events.EPOCH_STARTED)
-    def shuffle_anew():
-        loader.batch_sampler.sampler.set_epoch(trainer.state.epoch)
+    def shuffle_anew(self):
+        self.loader.batch_sampler.sampler.set_epoch(self.trainer.state.epoch)
 
-    @trainer.on(Events.ITERATION_COMPLETED)
-    def save_when_interrupted():
+    def clip_gradients(self, norm, *_):
+        # Just before the step the gradients of all processes are summed, and a loss scaler's factor is gone.
+        clip_grad_norm_(self.model.parameters(), norm)
+
+    def save_when_interrupted(self):
         # Only between two steps is the state of a run whole; the first process saves, the others hold the same.
-        if interrupted and idist.get_rank() == 0:
-            last(trainer)
-            at = f"epoch {trainer.state.epoch}, iteration {trainer.state.iteration}"
-            print(f"saved {args.out / 'last.pt'} at {at}; go on with --resume", file=sys.stderr)
+        if self.interrupted and idist.get_rank() == 0:
+            self.last(self.trainer)
+            state = self.trainer.state
+            at = f"epoch {state.epoch}, iteration {state.iteration}"
+            print(f"saved {self.args.out / 'last.pt'} at {at}; go on with --resume", file=sys.stderr)
             raise KeyboardInterrupt
 
-    @trainer.on(Events.EPOCH_COMPLETED)
-    def end_epoch():
-        state = trainer.state
-        if not all(parameter.isfinite().all() for parameter in model.parameters()):
-            raise UserError(f"weights not finite after epoch {state.epoch}: last.pt is of the epoch before; lower --lr")
+    def end_epoch(self):
+        state, args = self.trainer.state, self.args
+        if not all(parameter.isfinite().all() for parameter in self.model.parameters()):
+            raise UserError(f"weights not finite after epoch {state.epoch}{self._what_is_kept()}; lower --lr")
         seconds = state.times["EPOCH_COMPLETED"]
         state.seconds += seconds
-        speed = len(loader) * args.batch_size / seconds
-        line = {"epoch": state.epoch, "loss": state.metrics["loss"], f"{unit}_per_second": round(speed, 2)}
-        if state.epoch % validate_every == 0 or state.epoch == args.epochs:
-            figures.clear()
-            figures.update(validate(scored))
-            line.update(figures)
-            best(trainer)
-            stopping(trainer)
+        speed = len(self.loader) * args.batch_size / seconds
+        line = {"epoch": state.epoch, "loss": state.metrics["loss"], f"{self.unit}_per_second": round(speed, 2)}
+        if state.epoch % self.validate_every == 0 or state.epoch == args.epochs:
+            self.figures = self.validate(self.scored)
+            line.update(self.figures)
+            self.best(self.trainer)
+            self.stopping(self.trainer)
+        state.epochs.append(line)
         # The figures before the checkpoint: a run killed in between writes them again, instead of never.
         if idist.get_rank() == 0:
-            report.log_epoch(args.out, **line)
-        last(trainer)
+            report.write_epochs(args.out, state.epochs)
+        self.last(self.trainer)
         print(_sentence(line, args.epochs), flush=True)
-        if stopping.counter >= stopping.patience:
-            print(f"no better {score} in {patience} validations: stopped", flush=True)
+        if self.stopping.counter >= self.stopping.patience:
+            print(f"no better {self.score} in {self.stopping.patience} validations: stopped", flush=True)
 
-    _show_progress(trainer, "epoch", lambda loss: {"loss": loss.item()})
-    if args.resume:
-        came_from = checkpoints.restore(args.out, last.to_save)
-        print(f"resumed {args.out / came_from} at iteration {trainer.state.iteration}", flush=True)
+    def _what_is_kept(self):
+        return "; last.pt is of the epoch before" if (self.args.out / "last.pt").exists() else ""
 
-    def interrupt(signum, frame):
-        if interrupted:
-            raise KeyboardInterrupt
-        interrupted.append(signum)
+    def figures_of_run(self):
+        """What `train` returns."""
+        epochs, seconds, speed = self.trainer.state.epochs, self.trainer.state.seconds, f"{self.unit}_per_second"
+        last = epochs[-1]
+        figures = {"loss": last["loss"], "epochs": last["epoch"], "seconds": round(seconds, 1), speed: last[speed]}
+        return figures, epochs
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+
+def try_compiler(device):
+    """Compiles two operations, to learn now and in one line what `torch.compile` lacks on this machine.
+
+    Raises:
+        UserError: it lacks something, such as a C++ compiler.
+    """
     try:
-        if trainer.state.iteration < args.epochs * len(loader) and stopping.counter < stopping.patience:
-            trainer.run(loader, max_epochs=args.epochs)
-    except RuntimeError:
-        if interrupted:  # the first process has saved and gone, and this one lost its partner
-            raise KeyboardInterrupt from None
-        raise
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if trainer.should_terminate and not math.isfinite(trainer.state.output):
-        at = f"epoch {trainer.state.epoch}, iteration {trainer.state.iteration}"
-        loss = trainer.state.output.item()
-        raise UserError(f"loss is {loss} at {at}: stopped; last.pt is of the epoch before; lower --lr")
-
-    idist.barrier()
-    load_weights(model, args.out / "best.pt")
-    last_line = report.read_epochs(args.out)[-1]
-    return {
-        "loss": last_line["loss"],
-        "epochs": last_line["epoch"],
-        "seconds": round(trainer.state.seconds, 1),
-        f"{unit}_per_second": last_line[f"{unit}_per_second"],
-    }
+        torch.compile(lambda x: x.sin() + 1)(torch.ones(2, device=device))
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
+        raise UserError(f"--compile: torch.compile does not work here ({reason}); leave it out") from None
 
 
 def _sentence(line, epochs):

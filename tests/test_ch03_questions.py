@@ -14,7 +14,7 @@ from ch03_workflow import question_classifier
 from ch03_workflow.loaders import trec
 from ch03_workflow.loaders.trec import CLASSES, TEST_FILE, TRAIN_FILE, TSV_FILES, Question, read_label_file, read_splits
 from ch03_workflow.plain_text_pipeline import PADDING, UNKNOWN, collate
-from common import cli
+from common import checkpoints, cli
 from common.cli import UserError
 from data.questions import WRITTEN, make_questions
 
@@ -263,11 +263,11 @@ def test_evaluate_finds_the_figures_of_the_run_again(run, monkeypatch, capsys, t
     flags = [*run[:-1], tmp_path, "--evaluate", "test", "--checkpoint", out / "best.pt"]
     lines = call(monkeypatch, capsys, *flags)
     assert lines[-1] == f"accuracy {trained['accuracy']:.4f} over the 74 questions of test"
-    scored = json.loads((tmp_path / "summary.json").read_text())
+    scored = json.loads((tmp_path / "evaluation_test.json").read_text())
     assert scored["accuracy"] == trained["accuracy"]
     assert scored["loss"] == pytest.approx(trained["test_loss"], rel=1e-5)
     # the table's rows, by hand
-    args = question_classifier.read_flags(run)
+    args = question_classifier.read_flags([*map(str, run), "--predict", "Who ?"])
     net, vocabulary = question_classifier.load(args)
     right = Counter()
     for question in read_splits(args.data)["test"]:
@@ -281,7 +281,7 @@ def test_evaluate_finds_the_figures_of_the_run_again(run, monkeypatch, capsys, t
 def test_predict_says_the_most_probable_classes(run, monkeypatch, capsys):
     questions = ["How many rivers does Peru have ?", "Who painted the Sistine Chapel ?"]
     lines = call(monkeypatch, capsys, *run, "--predict", *questions)
-    net, vocabulary = question_classifier.load(question_classifier.read_flags(run))
+    net, vocabulary = question_classifier.load(question_classifier.read_flags([*map(str, run), "--predict", "Who ?"]))
     for question, said, told, expected in zip(questions, lines[::2], lines[1::2], ["NUM", "HUM"]):
         tokens = question_classifier.encode(question, vocabulary).unsqueeze(1)
         shares = F.softmax(net(tokens)[0], dim=0)
@@ -301,11 +301,13 @@ def test_a_mistake_ends_with_status_2_and_says_what_is_wrong(run, monkeypatch, c
     assert "no such split; expected train, valid, test" in complaint(*run, "--evaluate", "dev")
     assert "an empty question" in complaint(*run, "--predict", "Who ?", " ")
     nowhere = ["--out", tmp_path, "--device", "cpu"]
-    assert f"{tmp_path / 'vocabulary.json'}: no such vocabulary" in complaint(*nowhere, "--predict", "Who ?")
-    (tmp_path / "vocabulary.json").write_text('{"who": 1')
-    assert "not a vocabulary" in complaint(*nowhere, "--predict", "Who ?")
-    (tmp_path / "vocabulary.json").write_text('["<unk>", "<pad>", "who"]')
-    (tmp_path / "best.pt").write_bytes((Path(run[-1]) / "best.pt").read_bytes())
+    assert "best.pt: no such checkpoint" in complaint(*nowhere, "--predict", "Who ?")
+    state = checkpoints.read(Path(run[-1]) / "best.pt")
+    vocabulary = state["run"]["belongs"].pop("vocabulary")
+    torch.save(state, tmp_path / "best.pt")
+    assert "of another program, it has no vocabulary" in complaint(*nowhere, "--predict", "Who ?")
+    state["run"]["belongs"]["vocabulary"] = vocabulary[:3]
+    torch.save(state, tmp_path / "best.pt")
     assert "of another network: embedding.weight" in complaint(*nowhere, "--predict", "Who ?")
     (tmp_path / TRAIN_FILE).write_bytes(b"LOC:city Where is Lima ?\nLima\n")
     assert f"{tmp_path / TRAIN_FILE}, line 2: found 'Lima'" in complaint(*nowhere, "--data", tmp_path)

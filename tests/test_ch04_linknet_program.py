@@ -67,14 +67,15 @@ def test_training_leaves_figures_and_pictures(program, run_folder):
 def test_one_seed_gives_one_result(program, run_folder, tmp_path):
     assert program("--epochs", 2, "--batch-size", 4, "--out", tmp_path)[0] == 0
     one, other = (torch.load(folder / "best.pt", weights_only=True) for folder in (run_folder, tmp_path))
-    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert all(torch.equal(one["model"][name], other["model"][name]) for name in one["model"])
 
 
 def test_evaluate_scores_a_split_as_training_did(program, run_folder, tmp_path):
     checkpoint = run_folder / "best.pt"
     status, out, err = program("--evaluate", "val", "--checkpoint", checkpoint, "--out", tmp_path, "--batch-size", 2)
     assert status == 0, err
-    trained_summary, scored = (json.loads((at / "summary.json").read_text()) for at in (run_folder, tmp_path))
+    files = run_folder / "summary.json", tmp_path / "evaluation_val.json"
+    trained_summary, scored = (json.loads(path.read_text()) for path in files)
     assert scored["frames"] == 3 and scored["split"] == "val"
     for name in ("mean_iou", "pixel_accuracy"):
         assert scored[name] == pytest.approx(trained_summary[name], abs=1e-6)
@@ -88,7 +89,7 @@ def test_the_fused_network_scores_as_its_own_predictions_do(run_folder, streets)
     from ch04_vision.pictures.linknet import predict_classes
 
     model = SegmentationModel(len(CLASSES))
-    model.load_state_dict(torch.load(run_folder / "best.pt", weights_only=True))
+    model.load_state_dict(torch.load(run_folder / "best.pt")["model"])
     dataset = CamVid(streets, "val")
     guess, truth = predict_classes(model, dataset.images).numpy(), dataset.masks.numpy()
     counted = truth < len(CLASSES)
@@ -126,7 +127,7 @@ def test_predict_takes_any_picture(program, run_folder, tmp_path):
         (["--evaluate", "dev"], "expected the folders dev and devannot"),
         (["--predict", "/nowhere.jpg"], "/nowhere.jpg: no such file or folder"),
         (["--predict", __file__], "test_ch04_linknet_program.py: not a whole picture"),
-        (["--model", "paper", "--evaluate", "val"], "of another network"),
+        (["--model", "paper", "--evaluate", "val"], "best.pt was trained with book"),
         (["--batch-size", "9"], "--batch-size 9 is more than the 8 examples"),
         (["--crop", "32"], "expected 2 arguments"),
         (["--evaluate", "val", "--predict", "a.jpg"], "exclude each other"),

@@ -271,13 +271,13 @@ def test_evaluate_repeats_the_figure_with_any_layers(trained, sample, tmp_path, 
     flags = ["--data", sample, "--evaluate", "test", "--layers", layers, "--checkpoint", out / "best.pt"]
     run(monkeypatch, *flags, "--out", tmp_path, "--device", "cpu")
     assert f"accuracy {accuracy:.4f} over the 100 pictures of test" in capsys.readouterr().out
-    assert json.loads((tmp_path / "summary.json").read_text())["accuracy"] == pytest.approx(accuracy)
+    assert json.loads((tmp_path / "evaluation_test.json").read_text())["accuracy"] == pytest.approx(accuracy)
 
 
 def test_score_counts_right_answers(trained, sample):
     out, _ = trained
     net = simple_cnn.SimpleCNNModel("builtin")
-    simple_cnn.training.load_weights(net, out / "best.pt")
+    simple_cnn.load_weights(net, out / "best.pt")
     test = Cifar(sample, "test")
     chances = probabilities(net, test.images)
     torch.testing.assert_close(chances.sum(1), torch.ones(100))
@@ -320,21 +320,6 @@ def test_whitened_pixels_are_uncorrelated_and_the_picture_changes_least():
     )
 
 
-def test_a_whitening_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
-    path = tmp_path / "whitening.pt"
-    Whitening(torch.zeros(3), torch.eye(3)).save(path)
-    before = path.read_bytes()
-
-    def on_a_full_disk(state, file):
-        file.write(b"half of it")
-        raise OSError("No space left on device")
-
-    monkeypatch.setattr(torch, "save", on_a_full_disk)
-    with pytest.raises(UserError, match=r"whitening\.pt: not written \(No space left"):
-        Whitening(torch.ones(3), torch.eye(3)).save(path)
-    assert path.read_bytes() == before and [*tmp_path.iterdir()] == [path]
-
-
 def test_a_network_of_whitened_pictures_keeps_its_whitening(sample, tmp_path, monkeypatch, capsys):
     # Negatives in place of whitened pictures: as good a linear map to keep, and made at once.
     negatives = Whitening(torch.zeros(3072), -torch.eye(3072))
@@ -344,17 +329,14 @@ def test_a_network_of_whitened_pictures_keeps_its_whitening(sample, tmp_path, mo
     accuracy = json.loads((tmp_path / "summary.json").read_text())["accuracy"]
     run(monkeypatch, "--data", sample, "--evaluate", "test", "--device", "cpu", "--out", tmp_path)
     assert f"accuracy {accuracy:.4f} over the 100 pictures of test" in capsys.readouterr().out
-    test, whitening = Cifar(sample, "test"), Whitening.load(tmp_path / "whitening.pt")
+    test = Cifar(sample, "test")
     net = simple_cnn.SimpleCNNModel("builtin")
-    simple_cnn.training.load_weights(net, tmp_path / "best.pt")
+    whitening = Whitening(**simple_cnn.load_weights(net, tmp_path / "best.pt")["belongs"]["whitening"])
     right = [(probabilities(net, test.images, by).argmax(1) == test.labels).double().mean() for by in (whitening, None)]
     assert right[0] == pytest.approx(accuracy, abs=0.011) and right[1] < right[0] - 0.02, "it needs its whitening"
     run(monkeypatch, *flags, "--out", tmp_path)
-    assert not (tmp_path / "whitening.pt").exists(), "the next run in this folder has none"
-    (tmp_path / "whitening.pt").write_bytes(b"no checkpoint")
-    assert "whitening.pt: not a whole checkpoint" in fails(
-        monkeypatch, capsys, "--data", sample, "--evaluate", "test", "--out", tmp_path
-    )
+    belongs = simple_cnn.load_weights(net, tmp_path / "best.pt")["belongs"]
+    assert not belongs, "the next run in this folder has none"
 
 
 def test_predict_tells_what_it_did_with_a_photo(trained, tmp_path, monkeypatch, capsys):

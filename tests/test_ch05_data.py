@@ -28,7 +28,7 @@ from ch05_sequence.loaders.snli import (
     parse,
     tokenize,
 )
-from common import training
+from common import batches
 from common.cli import UserError
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "snli"
@@ -213,7 +213,7 @@ def test_every_batch_holds_what_its_lines_say(tmp_path):
 
     args = argparse.Namespace(batch_size=32, seed=0, workers=0, device=torch.device("cpu"))
     indices = list(range(len(train)))
-    loader = training.loader(train, args, training=False, lengths=train.lengths)
+    loader = batches.loader(train, args, training=False, lengths=train.lengths)
     seen = 0
     for rows, ((premise, hypothesis), labels) in zip(loader.batch_sampler, loader):
         seen += len(rows)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from ch05_sequence import advanced_rnn, entailment, scoring, simple_rnn
 from ch05_sequence.loaders.snli import LABELS, PAD, Vocabulary, open_snli
-from common import cli, training
+from common import checkpoints, cli
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "snli"
 NOUNS = ("man", "woman", "dog", "cat", "horse", "child")
@@ -108,7 +108,7 @@ def test_evaluate_repeats_the_figure_without_being_told_the_network(trained, pro
     assert not (tmp_path / "best.pt").exists()
     assert status == 0, err
     assert f"accuracy {expected['accuracy']:.4f} over the 90 pairs of test" in out
-    scored = json.loads((tmp_path / "summary.json").read_text())
+    scored = json.loads((tmp_path / "evaluation_test.json").read_text())
     assert scored["accuracy"] == expected["accuracy"] and scored["loss"] == pytest.approx(expected["test_loss"])
 
 
@@ -116,7 +116,7 @@ def network_of(trained, pairs, tmp_path):
     args = entailment.parse(advanced_flags(), argv=[str(flag) for flag in (*SMALL, *GRU)])
     dataset = open_snli(pairs, cache=tmp_path)["test"]
     network = advanced_rnn.build(args, dataset.vocabulary)
-    training.load_weights(network, trained / "best.pt")
+    checkpoints.load_weights(network, trained / "best.pt")
     return network.eval(), dataset
 
 
@@ -182,7 +182,7 @@ def test_predict_gives_three_probabilities_for_each_pair(trained, pairs, tmp_pat
 
 
 def test_the_saved_vocabulary_is_the_one_of_training(trained, pairs, tmp_path):
-    words = json.loads((trained / "vocabulary.json").read_text())
+    words = checkpoints.read(trained / "best.pt")["run"]["belongs"]["vocabulary"]
     assert words == open_snli(pairs, cache=tmp_path)["train"].vocabulary.words
     restored = Vocabulary.of_words(words)
     assert restored.words == words and restored.lookup([*words[2:], "zebras"]) == [*range(2, len(words)), 0]
@@ -225,7 +225,7 @@ def test_vectors_are_copied_and_frozen_or_trained(program, pairs, tmp_path, froz
     status, out, err = program(simple_rnn, *flags, *["--freeze-vectors"] * frozen)
     assert status == 0, err
     assert re.search(rf"vectors.txt: .*{count - 3} of \d+ words", out)
-    weight = torch.load(tmp_path / "out" / "best.pt", weights_only=True)["embed.weight"]
+    weight = torch.load(tmp_path / "out" / "best.pt", weights_only=True)["model"]["embed.weight"]
     given = (torch.arange(2, count - 1) / 10)[:, None].expand(-1, 12)
     moved = (weight[2:-1] - given).abs().max()
     assert moved < 1e-6 if frozen else 1e-4 < moved < 0.1
@@ -248,7 +248,7 @@ def test_a_users_mistake_is_told_in_a_line(trained, program, tmp_path):
     assert "3 sentences make no pairs" in fails("--predict", "a man", "a dog", "a cat", *weights)
     assert "sentence 2 is empty" in fails("--predict", "a man", " ", *weights)
     assert "no split 'train2'; expected train, dev, test" in fails("--evaluate", "train2", *weights)
-    assert "vocabulary.json: no such file; train first" in fails("--evaluate", "test")
+    assert "best.pt: no such checkpoint; train first" in fails("--evaluate", "test")
     assert "--freeze-vectors belongs to --vectors" in fails("--freeze-vectors")
     assert "'1' is not a number from 0 up to 1" in fails("--dropout", "1")
     assert "--batch-size 1: expected 2" in fails("--batch-size", 1)

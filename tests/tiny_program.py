@@ -8,7 +8,10 @@ from ignite.metrics import Accuracy, Loss
 from torch import nn
 from torch.utils.data import Dataset
 
-from common import cli, report, training
+from common import batches, cli, report, training
+from common.checkpoints import load_weights
+
+EXAMPLES = 24  # to train; a multiple of the batch, unless a test wants otherwise
 
 
 class Halves(Dataset):
@@ -31,21 +34,21 @@ def main():
     flags.add_argument("--pause", type=float, default=0.0, help="seconds to wait in each step")
     flags.add_argument("--spoil", type=int, default=0, help="the step whose loss is made NaN")
     flags.add_argument("--stop", type=int, default=0, help="the step in which Ctrl-C is pressed")
-    flags.add_argument("--hidden", type=int, default=8)
+    flags.add_argument("--hidden", type=cli.positive_int, default=8)
     flags.add_argument("--like-lengths", action="store_true")
     flags.add_argument("--clip", type=float)
     flags.add_argument("--patience", type=int)
-    args = cli.parse(flags)
+    args = cli.parse(flags, network=("hidden",))
     model = nn.Sequential(nn.Linear(4, args.hidden), nn.ReLU(), nn.Dropout(args.dropout), nn.Linear(args.hidden, 2))
     model.to(args.device)
-    valid = training.loader(Halves(15), args, training=False)
+    valid = batches.loader(Halves(15), args, training=False)
     metrics = {"accuracy": Accuracy(device=args.device), "valid_loss": Loss(nn.CrossEntropyLoss())}
 
     def validate(network):
         return training.evaluate(args, network, valid, metrics)
 
     if args.evaluate:
-        training.load_weights(model, args.checkpoint or args.out / "best.pt")
+        load_weights(model, cli.weights_of(args))
         return print(validate(model))
 
     steps = 0
@@ -59,14 +62,14 @@ def main():
         return nn.functional.cross_entropy(scores, target) * (float("nan") if steps == args.spoil else 1)
 
     def noisy(batch, device, non_blocking=False):
-        points, classes = training.to_device(batch, device)
-        return points + 0.1 * training.rand(*points.shape), classes
+        points, classes = batches.to_device(batch, device)
+        return points + 0.1 * batches.rand(*points.shape), classes
 
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr)
-    lengths = torch.arange(24) % 7 if args.like_lengths else None
-    loader = training.loader(Halves(24), args, training=True, lengths=lengths)
-    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, args.lr, total_steps=args.epochs * len(loader))
-    run = training.train(
+    lengths = torch.arange(EXAMPLES) % 7 if args.like_lengths else None
+    loader = batches.loader(Halves(EXAMPLES), args, training=True, lengths=lengths)
+    scheduler = training.one_cycle(optimizer, args, loader)
+    run, epochs = training.train(
         args,
         model,
         optimizer,
@@ -83,7 +86,7 @@ def main():
     )
     figures = {**run, **validate(model)}
     if training.idist.get_rank() == 0:
-        report.finish(args.out, "tiny", **figures)
+        report.finish(args.out, "tiny", epochs, **figures)
     print(f"accuracy {figures['accuracy']:.3f}")
 
 

@@ -11,7 +11,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from ch04_vision.loaders.camvid import VOID
-from common.training import rand
+from common.batches import rand
 
 # Mean and standard deviation of ImageNet's channels, 0 to 1: what pretrained encoders of torchvision expect.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

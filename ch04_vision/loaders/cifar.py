@@ -18,10 +18,10 @@ from torchvision.datasets.utils import calculate_md5
 from torchvision.transforms import v2
 
 from common import downloads
+from common.batches import rand
 from common.errors import UserError
 from common.files import beside, files_in, folders_in, tell_left_out
 from common.pictures import ENDINGS, open_picture
-from common.training import rand
 from data import place
 from data.sample_folder import make_sample
 

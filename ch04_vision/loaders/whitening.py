@@ -7,9 +7,6 @@ and others 2011): smooth areas fade and edges stay. A small network need not spe
 
 import torch
 
-from common import checkpoints
-from common.cli import UserError
-
 
 class Whitening:
     """A linear map of pictures from -1 to 1, (pictures, 3, 32, 32), to whitened ones of the same shape.
@@ -39,24 +36,6 @@ class Whitening:
         flat = pictures.flatten(1)
         return ((flat - self.mean.to(flat.device)) @ self.matrix.to(flat.device)).view_as(pictures)
 
-    def save(self, path):
-        """Writes it beside the weights of a network that looks at whitened pictures, whole or not at all.
-
-        Raises:
-            UserError: it cannot be written, for example on a full disk.
-        """
-        checkpoints.writer(path.parent)({"mean": self.mean.cpu(), "matrix": self.matrix.cpu()}, path.name)
-
-    @classmethod
-    def load(cls, path):
-        """The whitening saved in a file; None if there is no such file: the network was trained without.
-
-        Raises:
-            UserError: the file is damaged, or is something else.
-        """
-        if not path.exists():
-            return None
-        saved = checkpoints.read(path)
-        if not isinstance(saved, dict) or saved.keys() != {"mean", "matrix"}:
-            raise UserError(f"{path}: not a whitening; expected its mean and its matrix")
-        return cls(saved["mean"], saved["matrix"])
+    def state(self):
+        """What belongs to the weights of a network that looks at whitened pictures: the arguments of this class."""
+        return {"mean": self.mean.cpu(), "matrix": self.matrix.cpu()}
