@@ -4,7 +4,7 @@ import ignite.distributed as idist
 import torch
 from torch.utils.data import BatchSampler, DataLoader, DistributedSampler
 
-from common.cli import UserError
+from common.errors import UserError
 
 
 def share_of(n):

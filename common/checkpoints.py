@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from ignite.handlers import Checkpoint, DiskSaver
 
-from common.cli import UserError
+from common.errors import UserError
 
 
 class Run:

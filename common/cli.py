@@ -1,7 +1,6 @@
 """The command line that every program shares: the flags, the device, the seed, and how a mistake is told."""
 
 import argparse
-import contextlib
 import gc
 import math
 import os
@@ -12,14 +11,10 @@ from pathlib import Path
 
 import torch
 
-from common.errors import UserError
+from common.errors import UserError, at_end
 from common.streams import mend_streams
 
 PRECISIONS = ["off", "bf16", "fp16"]
-
-
-# What has to be given back when a program ends, however it ends.
-at_end = contextlib.ExitStack()
 
 
 class Parser(argparse.ArgumentParser):

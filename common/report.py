@@ -16,7 +16,7 @@ from pathlib import Path
 import filelock
 
 from common.checkpoints import Run, why_not_written
-from common.cli import UserError, at_end
+from common.errors import UserError, at_end
 
 RUN_FILES = ("last.pt", "best.pt", "config.json", "metrics.jsonl", "summary.json")
 LEFTOVERS = ("previous.pt", "new.pt", "config.partial", "metrics.partial", "summary.partial")

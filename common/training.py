@@ -20,7 +20,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from common import checkpoints, report
 from common.batches import to_device
-from common.cli import UserError
+from common.errors import UserError
 from common.interruption import noted_interruptions
 
 # ignite logs a failure before it raises it, and the failure is told once, by whoever ends the program.

@@ -33,18 +33,20 @@ def test_a_row_leads_to_the_line_where_its_name_stands(row):
 @cache
 def modules_of(script):
     """The files of this repository that a script imports, directly or through others."""
-    found = {script}
-    for node in ast.walk(ast.parse(script.read_text())):
-        names = []
-        if isinstance(node, ast.ImportFrom):
-            names = [node.module, *(f"{node.module}.{name.name}" for name in node.names)]
-        elif isinstance(node, ast.Import):
-            names = [name.name for name in node.names]
-        for name in names:
-            path = ROOT / (name.replace(".", "/") + ".py")
-            if path.is_file() and path not in found:
-                found |= modules_of(path)
-    return frozenset(found)
+    found, waiting = set(), [script]
+    while waiting:
+        path = waiting.pop()
+        if path in found or not path.is_file():
+            continue
+        found.add(path)
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = []
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module, *(f"{node.module}.{name.name}" for name in node.names)]
+            elif isinstance(node, ast.Import):
+                names = [name.name for name in node.names]
+            waiting += [ROOT / (name.replace(".", "/") + ".py") for name in names]
+    return found
 
 
 @pytest.mark.parametrize("command", sorted({(row.command, row.file) for row in ROWS}), ids=str)
