@@ -35,7 +35,8 @@ def refused(capsys, out, *flags):
 def test_a_new_run_killed_in_its_first_epoch_leaves_nothing_of_the_older_one_to_go_on_from(trained, capsys):
     id_before = checkpoints.read(trained / "best.pt")["run"]["id"]
     killed = start(trained, "--epochs", 2, "--seed", 7, "--pause", 0.2)
-    wait_for(lambda: json.loads((trained / "config.json").read_text())["seed"] == 7, killed)
+    config = trained / "config.json"  # for a moment there is none
+    wait_for(lambda: config.exists() and json.loads(config.read_text())["seed"] == 7, killed)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     assert "holds no whole checkpoint" in refused(capsys, trained, "--resume", "--seed", 7, "--epochs", 2)
