@@ -18,7 +18,7 @@ from torchvision.transforms import v2
 from ch04_vision.linknet_blocks import SegmentationModel, fuse
 from ch04_vision.linknet_paper import PaperLinkNet
 from ch04_vision.loaders.augment import RandomColour, RandomScaleCropFlip, prepare
-from ch04_vision.loaders.camvid import CLASSES, CamVid
+from ch04_vision.loaders.camvid import CLASSES, CamVid, has_split
 from ch04_vision.loaders.camvid_download import download
 from ch04_vision.pictures.linknet import predict_photos, save_predictions
 from ch04_vision.segmentation import SegmentationLoss, score, table
@@ -26,6 +26,8 @@ from common import batches, cli, report, training
 from common.checkpoints import load_weights
 from data import sample
 from data.streets import make_streets
+
+STRIDES = {"book": 64, "paper": 32}  # pixels of a frame behind one place of the deepest features
 
 
 def build(args):
@@ -42,14 +44,32 @@ def open_split(args, split):
     return dataset.to(args.device) if args.workers == 0 else dataset
 
 
+def window_of(args, frame):
+    """Height and width of what is cut out of each frame in training: `--crop`, or the whole frame.
+
+    Raises:
+        UserError: it is too small for the network.
+    """
+    height, width = args.crop or frame
+    if min(height, width) < 32:
+        raise cli.UserError(f"windows of {height}x{width} (--crop) are too small; expected 32x32 at least")
+    alone = args.batch_size == idist.get_world_size()
+    if alone and max(height, width) <= STRIDES[args.model]:
+        found = f"one window of {height}x{width} leaves one value a channel, which has no variance to normalise by"
+        raise cli.UserError(f"{found}; expected a larger --crop or --batch-size")
+    return height, width
+
+
 def train(args):
     train_set, valid_set = open_split(args, "train"), open_split(args, "val")
+    test_set = open_split(args, "test") if args.data == "sample" or has_split(args.data, "test") else None
     height, width = train_set.masks.shape[1:]
-    crop = args.crop or (height, width)
-    print(f"{len(train_set)} frames of {height}x{width} to train, {len(valid_set)} to validate, on {args.device}")
+    crop = window_of(args, (height, width))
+    test = f"{len(test_set)} to test, " if test_set else ""
+    print(f"{len(train_set)} frames of {height}x{width} to train, {len(valid_set)} to validate, {test}on {args.device}")
 
     model = build(args)
-    loss_fn = SegmentationLoss(train_set.class_weights().to(args.device))
+    loss_fn = SegmentationLoss(train_set.class_weights()).to(args.device)
     loader = batches.loader(train_set, args, training=True)
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=args.weight_decay, fused=True)
     scheduler = training.one_cycle(optimizer, args, loader)
@@ -71,24 +91,29 @@ def train(args):
         scheduler=scheduler,
         average=args.average,
         validate_every=max(1, args.epochs // 20),
-        belongs={"height": height},
+        belongs={"height": height, "loss": loss_fn.state()},
     )
     figures = {**run, **score(args, model, valid_set, loss_fn)}
+    shown, seen = figures, "by which its weights were chosen"
+    if test_set:
+        shown, seen = score(args, model, test_set, loss_fn), "that it has not seen"
+        figures |= {f"test_{name}": shown[name] for name in ("mean_iou", "pixel_accuracy", "per_class_iou")}
     if idist.get_rank() == 0:
         report.finish(args.out, "LinkNet", epochs, **figures)
         with report.drawing(args.out / "predictions.png") as path:
             save_predictions(model, valid_set, path)
-    print(table(figures))
+    print(table(shown))
     print(
-        f"LinkNet names {figures['pixel_accuracy']:.0%} of the pixels of scenes it has not seen, mean IoU "
-        f"{figures['mean_iou']:.3f}, after {figures['seconds']:.0f} s of training; look at {args.out}/predictions.png"
+        f"LinkNet names {shown['pixel_accuracy']:.0%} of the pixels of scenes {seen}, mean IoU "
+        f"{shown['mean_iou']:.3f}, after {figures['seconds']:.0f} s of training; look at {args.out}/predictions.png"
     )
 
 
 def evaluate(args):
     model, dataset = build(args), open_split(args, args.evaluate)
     load_weights(model, cli.weights_of(args))
-    figures = score(args, model, dataset, SegmentationLoss(torch.ones(len(CLASSES), device=args.device)))
+    loss_fn = SegmentationLoss(**cli.belonging(args, "loss")).to(args.device)
+    figures = score(args, model, dataset, loss_fn)
     print(table(figures))
     print(f"mean IoU {figures['mean_iou']:.3f} over the {len(dataset)} frames of {args.evaluate}")
     if idist.get_rank() == 0:

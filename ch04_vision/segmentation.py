@@ -27,6 +27,15 @@ class SegmentationLoss:
     def __init__(self, weight):
         self.weight = weight
 
+    def to(self, device):
+        """Moves the weights to the device on which the scores are."""
+        self.weight = self.weight.to(device)
+        return self
+
+    def state(self):
+        """What scoring needs to have the same loss: the arguments of this class."""
+        return {"weight": self.weight.cpu()}
+
     def __call__(self, scores, target):
         total = F.cross_entropy(scores, target, self.weight, ignore_index=VOID, reduction="sum")
         weights = F.pad(self.weight, (0, 1))[target].sum()

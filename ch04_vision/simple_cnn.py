@@ -10,6 +10,8 @@ It prints a line an epoch and a table of the classes, and leaves `filters.png`, 
 `torchrun --nproc-per-node 4 ch04_vision/simple_cnn.py ...`
 """
 
+import argparse
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from ignite.metrics import ConfusionMatrix, Loss
 from torch import nn, optim
 
 from ch04_vision.layers import LAYERS
-from ch04_vision.loaders.cifar import CLASSES, SPLITS, Cifar, RandomShiftFlip, download, prepare
+from ch04_vision.loaders.cifar import CLASSES, SIDE, SPLITS, Cifar, RandomShiftFlip, download, prepare
 from ch04_vision.loaders.whitening import Whitening
 from ch04_vision.pictures.simple_cnn import predict_photos, save_pictures
 from common import batches, cli, report, training
@@ -142,6 +144,10 @@ def train(args):
     net = build(args)
     loss_fn = nn.CrossEntropyLoss()
     if args.recipe == "page":
+        if (steps := args.epochs * len(trainloader)) < 500:
+            print(
+                f"the page makes 1,000 steps of 100 pictures at its rate; this run makes {steps}: it will learn little"
+            )
         optimizer = optim.SGD(net.parameters(), lr=args.lr, momentum=0.9)
         scheduler = augment = None
     else:
@@ -221,17 +227,31 @@ def read_flags(argv=None):
     flags = cli.parser(__doc__, epochs=30, batch_size=64, lr=0.05)
     flags.add_argument("--layers", choices=[*LAYERS], default="builtin", help="whose layers (default: %(default)s)")
     flags.add_argument("--recipe", choices=[*RECIPES], help="default: sample for the sample, real for a folder")
-    flags.add_argument(
-        "--shift", type=cli.count, default=2, metavar="PIXELS", help="of pictures (default: %(default)s)"
-    )
     flags.add_argument("--whiten", type=cli.positive_float, metavar="FLOOR", help="whiten, see whitening.py")
-    flags.add_argument("--weight-decay", type=cli.positive_float, default=0.0005, help="(default: %(default)s)")
-    flags.add_argument("--average", type=cli.share, help="of the weights, a step's share")
+    flags.add_argument("--average", type=cli.share, help="of the weights, a step's share (default: %(default)s)")
+    flags.add_argument(
+        "--shift", type=pixels, default=2, metavar="PIXELS", help="of pictures, the largest (default: %(default)s)"
+    )
+    flags.add_argument(
+        "--weight-decay", type=cli.positive_float, default=0.0005, help="pull to zero (default: %(default)s)"
+    )
     flags.add_argument("--download", type=Path, metavar="DIR", help="fetch the real set into DIR, then stop")
-    given = flags.parse_known_args(argv)[0]
+    argv = sys.argv[1:] if argv is None else argv
+    # What --help shows are the defaults of the run that stands beside it.
+    given = flags.parse_known_args([word for word in argv if word not in ("-h", "--help")])[0]
     recipe = given.recipe or ("sample" if given.data == "sample" else "real")
+    changed = any(getattr(given, name) != flags.get_default(name) for name in ("shift", "weight_decay"))
+    if recipe == "page" and changed:
+        flags.error("--shift and --weight-decay are not of the page's recipe; expected --recipe sample or real")
     flags.set_defaults(recipe=recipe, **RECIPES[recipe])
     return cli.parse(flags, argv)
+
+
+def pixels(text):
+    """A number of pixels that a picture can be shifted by, for argparse."""
+    if cli.count(text) >= SIDE:
+        raise argparse.ArgumentTypeError(f"{text} is not less than the {SIDE} pixels of a picture")
+    return int(text)
 
 
 def main(argv=None):

@@ -1,6 +1,7 @@
 """`linknet.py` as a reader runs it, on a sample made small: training, scoring, predicting, and being misused."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -72,15 +73,36 @@ def test_one_seed_gives_one_result(program, run_folder, tmp_path):
 
 def test_evaluate_scores_a_split_as_training_did(program, run_folder, tmp_path):
     checkpoint = run_folder / "best.pt"
-    status, out, err = program("--evaluate", "val", "--checkpoint", checkpoint, "--out", tmp_path, "--batch-size", 2)
+    status, out, err = program("--evaluate", "val", "--checkpoint", checkpoint, "--out", tmp_path, "--batch-size", 4)
     assert status == 0, err
     files = run_folder / "summary.json", tmp_path / "evaluation_val.json"
     trained_summary, scored = (json.loads(path.read_text()) for path in files)
     assert scored["frames"] == 3 and scored["split"] == "val"
-    for name in ("mean_iou", "pixel_accuracy"):
+    for name in ("mean_iou", "pixel_accuracy", "valid_loss"):
         assert scored[name] == pytest.approx(trained_summary[name], abs=1e-6)
     assert f"mean IoU {scored['mean_iou']:.3f} over the 3 frames of val" in out
     assert all(name in out for name in CLASSES)
+
+
+def test_a_run_ends_with_the_scenes_that_chose_nothing(program, run_folder, tmp_path):
+    status, _, err = program("--evaluate", "test", "--checkpoint", run_folder / "best.pt", "--out", tmp_path)
+    assert status == 0, err
+    summary, scored = (
+        json.loads(path.read_text()) for path in (run_folder / "summary.json", tmp_path / "evaluation_test.json")
+    )
+    assert scored["frames"] == 2
+    for name in ("mean_iou", "pixel_accuracy", "per_class_iou"):
+        assert summary[f"test_{name}"] == pytest.approx(scored[name], abs=1e-6)
+    assert summary["test_mean_iou"] != summary["mean_iou"]
+
+
+def test_without_a_test_part_the_figures_are_of_the_scenes_that_chose(program, streets, tmp_path):
+    for part in ("train", "trainannot", "val", "valannot"):
+        shutil.copytree(streets / part, tmp_path / "data" / part)
+    status, out, err = program("--data", tmp_path / "data", "--epochs", 1, "--out", tmp_path / "out")
+    assert status == 0, err
+    assert "8 frames of 64x64 to train, 3 to validate, on cpu" in out and "by which its weights were chosen" in out
+    assert not any(name.startswith("test") for name in json.loads((tmp_path / "out" / "summary.json").read_text()))
 
 
 def test_the_fused_network_scores_as_its_own_predictions_do(run_folder, streets):
@@ -130,6 +152,10 @@ def test_predict_takes_any_picture(program, run_folder, tmp_path):
         (["--model", "paper", "--evaluate", "val"], "best.pt was trained with book"),
         (["--batch-size", "9"], "--batch-size 9 is more than the 8 examples"),
         (["--crop", "32"], "expected 2 arguments"),
+        (["--crop", "8", "8"], "windows of 8x8 (--crop) are too small; expected 32x32 at least"),
+        (["--batch-size", "1", "--crop", "32", "64"], "one window of 32x64 leaves one value a channel"),
+        (["--batch-size", "1", "--crop", "32", "32", "--model", "paper"], "one window of 32x32 leaves one value"),
+        (["--average", "5"], "'5' is not a number from 0 up to 1"),
         (["--evaluate", "val", "--predict", "a.jpg"], "exclude each other"),
     ],
 )

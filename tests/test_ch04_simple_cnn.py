@@ -376,7 +376,36 @@ def test_what_is_not_given_comes_from_the_recipe(given, expected):
     assert args.lr == simple_cnn.RECIPES[args.recipe]["lr"]
 
 
-def test_the_pages_recipe_is_plain_sgd(sample, tmp_path, monkeypatch):
+def test_help_shows_the_defaults_of_the_run_beside_it(capsys):
+    for flags, epochs in ([], 30), (["--data", "DIR"], simple_cnn.RECIPES["real"]["epochs"]), (["--recipe", "page"], 2):
+        with pytest.raises(SystemExit) as end:
+            simple_cnn.read_flags([*flags, "--help"])
+        assert end.value.code == 0 and f"passes over the data (default: {epochs})" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        (["--shift", "40"], "40 is not less than the 32 pixels of a picture"),
+        (["--shift", "one"], "'one' is not a whole number"),
+        (["--average", "5"], "'5' is not a number from 0 up to 1"),
+        (["--recipe", "page", "--shift", "1"], "are not of the page's recipe"),
+        (["--recipe", "page", "--weight-decay", "1"], "are not of the page's recipe"),
+    ],
+)
+def test_a_flag_that_means_nothing_is_refused(flags, complaint, capsys):
+    with pytest.raises(SystemExit) as end:
+        simple_cnn.read_flags(flags)
+    assert end.value.code == 2 and complaint in capsys.readouterr().err
+
+
+def test_a_picture_can_be_shifted_by_all_but_one_of_its_pixels():
+    images = torch.arange(32.0).expand(64, 3, 32, 32)
+    shifted = RandomShiftFlip(31)(images)
+    assert shifted.min() >= 0 and shifted.max() <= 31 and not torch.equal(shifted, images)
+
+
+def test_the_pages_recipe_is_plain_sgd(sample, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(simple_cnn, "save_pictures", lambda *anything: None)  # drawn and looked at elsewhere
     run(monkeypatch, "--data", sample, "--recipe", "page", "--device", "cpu", "--out", tmp_path)
     state = torch.load(tmp_path / "last.pt", weights_only=True)
@@ -384,6 +413,7 @@ def test_the_pages_recipe_is_plain_sgd(sample, tmp_path, monkeypatch):
     assert (group["lr"], group["momentum"], group["nesterov"], group["weight_decay"]) == (0.001, 0.9, False, 0)
     assert "average" not in state and "scheduler" not in state
     assert json.loads((tmp_path / "summary.json").read_text())["epochs"] == 2
+    assert "this run makes 10: it will learn little" in capsys.readouterr().out
 
 
 def test_bad_input_is_told_in_a_line(trained, sample, tmp_path, monkeypatch, capsys):

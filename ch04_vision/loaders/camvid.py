@@ -121,6 +121,13 @@ class CamVid(Dataset):
         return (1 / torch.log(1.02 + pixels / pixels.sum())).float()
 
 
+def has_split(root, split):
+    """Whether a data set comes with a split; the original release has all three."""
+    root = Path(root)
+    folders = root / split, root / f"{split}annot"
+    return (root / "label_colors.txt").is_file() or all(folder.is_dir() for folder in folders)
+
+
 def _segnet_pairs(root, split):
     frames, left_out = files_in(root / split, ENDINGS)
     labels, others = files_in(root / f"{split}annot", ENDINGS)
