@@ -1,4 +1,4 @@
-"""LinkNet's speed, side by side in one run: the page's as printed, segmentation_models_pytorch's, and the two of here.
+"""LinkNet's speed, side by side in one run: the page's as printed, segmentation_models_pytorch's, and ours.
 
     pip install -r benchmarks/requirements.txt && python benchmarks/linknet.py
     python benchmarks/linknet.py --device cuda --amp bf16 --compile
@@ -6,7 +6,7 @@
 Training steps (forward, loss, backward, AdamW) at batch 4, inference at batch 1, frames of 352x480. Contenders take
 turns, round by round, so that a machine that slows down slows all of them; the table gives medians. Last comes the
 whole training loop of `ch04_vision/linknet.py` (loading, augmenting, averaging, logging) against its own bare step. It
-leaves `linknet.json` and `linknet.png` in `runs/linknet_benchmark`.
+leaves `linknet.json` and `linknet.png` in `runs/benchmark_linknet`.
 """
 
 import contextlib
@@ -35,21 +35,22 @@ HEIGHT, WIDTH, BATCH = 352, 480, 4
 
 
 def contenders(args):
-    """Name to network: the first two as their users have them, ours in channels last, which is how they train."""
-    networks = {"page, as printed": page_linknet.SegmentationModel(len(CLASSES))}
+    """Name to (network, layout): the peers as they come, the second in channels last too, which is how ours train."""
+    networks = {"page, as printed": (page_linknet.SegmentationModel(len(CLASSES)), torch.contiguous_format)}
     try:
-        import segmentation_models_pytorch
+        import segmentation_models_pytorch as smp
 
-        networks["segmentation_models_pytorch"] = segmentation_models_pytorch.Linknet(
-            "resnet18", encoder_weights=None, classes=len(CLASSES)
-        )
-    except ImportError:
-        print("segmentation_models_pytorch is not installed: pip install -r benchmarks/requirements.txt")
-    networks = {name: network.to(args.device) for name, network in networks.items()}
+        for layout, told in {torch.contiguous_format: "", torch.channels_last: ", channels last"}.items():
+            peer = smp.Linknet("resnet18", encoder_weights=None, classes=len(CLASSES))
+            networks[f"segmentation_models_pytorch{told}"] = peer, layout
+    except ImportError as error:
+        print(f"without segmentation_models_pytorch ({error}): pip install -r benchmarks/requirements.txt")
     for name, network in {"book": SegmentationModel, "paper": PaperLinkNet}.items():
-        networks[name] = network(len(CLASSES)).to(args.device, memory_format=torch.channels_last)
+        networks[f"--model {name}"] = network(len(CLASSES)), torch.channels_last
+    for network, layout in networks.values():
+        network.to(args.device, memory_format=layout)
         if args.compile:
-            networks[name].compile()
+            network.compile()
     return networks
 
 
@@ -64,9 +65,8 @@ def seconds(action, device):
     return time.perf_counter() - start
 
 
-def training_step(network, args, optimizer=None):
+def training_step(network, layout, args, optimizer=None):
     """One step on a fixed batch, as a function without arguments."""
-    layout = torch.channels_last if isinstance(network, SegmentationModel | PaperLinkNet) else torch.contiguous_format
     images = torch.randn(BATCH, 3, HEIGHT, WIDTH, device=args.device).contiguous(memory_format=layout)
     masks = torch.randint(0, VOID + 1, (BATCH, HEIGHT, WIDTH), device=args.device)
     loss_fn = SegmentationLoss(torch.ones(len(CLASSES), device=args.device))
@@ -82,11 +82,11 @@ def training_step(network, args, optimizer=None):
     return step
 
 
-def inference(network, args):
+def inference(network, layout, args):
     """One forward pass of a single frame, as a function without arguments; ours fused, as they are used."""
-    network, layout = copy.deepcopy(network).eval(), torch.contiguous_format
+    network = copy.deepcopy(network).eval()
     if isinstance(network, SegmentationModel | PaperLinkNet):
-        network, layout = fuse(network), torch.channels_last
+        network = fuse(network)
     frame = torch.randn(1, 3, HEIGHT, WIDTH, device=args.device).contiguous(memory_format=layout)
     forward = training.forward_in_precision(args)
 
@@ -115,14 +115,6 @@ def flops(network, device):
     return counter.get_total_flops()
 
 
-def matmul_rate(device):
-    """Operations a second of this machine's float32 matrix product: the limit that convolutions run against."""
-    left = torch.randn(1024, 1024, device=device)
-    right = torch.randn(1024, 1024, device=device)
-    left @ right
-    return 2 * 1024**3 / statistics.median(seconds(lambda: left @ right, device) for _ in range(20))
-
-
 class Frames(CamVid):
     """Random frames in memory, to time the loop without a data set."""
 
@@ -136,7 +128,7 @@ def whole_loop(args, steps, rounds):
     """Images a second of the program's own loop, and of the bare step of the same network between its epochs."""
     network = SegmentationModel(len(CLASSES)).to(args.device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-5, fused=True)
-    step = training_step(network, args, optimizer)
+    step = training_step(network, torch.channels_last, args, optimizer)
     bare, loop = [], []
     with tempfile.TemporaryDirectory() as out:
         args.out, args.epochs, args.batch_size, args.resume = Path(out), rounds, BATCH, False
@@ -166,7 +158,9 @@ def whole_loop(args, steps, rounds):
 def draw(speeds, path, title):
     figure, axes = plt.subplots(1, len(speeds), figsize=(11, 3.2), layout="constrained", sharey=True)
     for axis, (what, of_all) in zip(axes, speeds.items()):
-        bars = axis.barh(list(of_all), list(of_all.values()), color=["C7", "C7", "C0", "C0"][-len(of_all) :])
+        bars = axis.barh(
+            list(of_all), list(of_all.values()), color=["C0" if name.startswith("--") else "C7" for name in of_all]
+        )
         axis.bar_label(bars, fmt="%.1f", padding=3)
         axis.set(title=what, xlabel="images a second")
         axis.margins(x=0.15)
@@ -185,39 +179,26 @@ def main():
         omit=("--data", "--evaluate", "--checkpoint", "--predict", "--resume"),
     )
     flags.add_argument("--rounds", type=cli.positive_int, default=7)
-    flags.set_defaults(out=Path("runs/linknet_benchmark"))
+    flags.set_defaults(out=Path("runs/benchmark_linknet"))
     args = cli.parse(flags)
     out = args.out
     out.mkdir(parents=True, exist_ok=True)
     networks = contenders(args)
+    steps = {name: training_step(*contender, args) for name, contender in networks.items()}
+    answers = {name: inference(*contender, args) for name, contender in networks.items()}
     speeds = {
-        f"training, batch {BATCH}": race(
-            {name: training_step(network, args) for name, network in networks.items()}, BATCH, args.rounds, args.device
-        ),
-        "inference, batch 1": race(
-            {name: inference(network, args) for name, network in networks.items()}, 1, args.rounds, args.device
-        ),
+        f"training, batch {BATCH}": race(steps, BATCH, args.rounds, args.device),
+        "inference, batch 1": race(answers, 1, args.rounds, args.device),
     }
-    rate = matmul_rate(args.device)
-    print(
-        f"{args.device}, {torch.get_num_threads()} threads, {HEIGHT}x{WIDTH}, --amp {args.amp}; "
-        f"float32 matrix product {rate / 1e9:.0f} GFLOP/s"
-    )
-    print(
-        f"{'network':<30}{'M params':>9}{'GFLOP':>7}"
-        + "".join(f"{what:>22}" for what in speeds)
-        + f"{'of the limit':>14}"
-    )
-    for name, network in networks.items():
-        operations = flops(network, args.device)
+    print(f"{args.device}, {torch.get_num_threads()} threads, {HEIGHT}x{WIDTH}, --amp {args.amp}")
+    print(f"{'network':<44}{'M params':>9}{'GFLOP':>7}" + "".join(f"{what:>22}" for what in speeds))
+    for name, (network, _) in networks.items():
         told = "".join(f"{of_all[name]:>16.2f} img/s" for of_all in speeds.values())
-        # A training step costs about three forward passes: one forward, one for each of the two gradients.
-        share = 3 * operations * next(iter(speeds.values()))[name] / rate
         size = sum(parameter.numel() for parameter in network.parameters()) / 1e6
-        print(f"{name:<30}{size:>9.2f}{operations / 1e9:>7.1f}{told}{share:>13.0%}")
+        print(f"{name:<44}{size:>9.2f}{flops(network, args.device) / 1e9:>7.1f}{told}")
     bare, loop = whole_loop(args, steps=8, rounds=5)
     print(f"whole training loop of --model book: {loop:.2f} img/s, its bare step {bare:.2f}: {loop / bare:.0%}")
-    report.write_json(out / "linknet.json", {**speeds, "bare_step": bare, "whole_loop": loop, "matmul_rate": rate})
+    report.write_json(out / "linknet.json", {**speeds, "bare_step": bare, "whole_loop": loop})
     draw(speeds, out / "linknet.png", f"LinkNet, {HEIGHT}x{WIDTH}, {args.device}, --amp {args.amp}")
     print(f"wrote {out}/linknet.json and {out}/linknet.png")
 

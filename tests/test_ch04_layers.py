@@ -221,15 +221,15 @@ def test_listing_4_11_either_zero_grad_clears_the_same_gradients():
         assert all(parameter.grad is None for parameter in net.parameters())
 
 
-def test_the_benchmark_tells_four_ways(monkeypatch, capsys, tmp_path):
+def test_the_benchmark_tells_all_ways(monkeypatch, capsys, tmp_path):
     from benchmarks import conv
 
     monkeypatch.setattr(conv, "BATCH", 2)
-    monkeypatch.setattr(conv, "REPETITIONS", {"loops": 1, "unfold": 1, "builtin": 1})
+    monkeypatch.setattr(conv, "REPETITIONS", {"loops": 1, "bands": 1, "unfold": 1, "builtin": 1})
     monkeypatch.setattr(sys, "argv", ["conv.py", "--out", str(tmp_path)])
     conv.main()
     rows = [line.split(" | ")[0] for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
-    assert rows[2:] == ["| builtin", "| unfold", "| loops"] and (tmp_path / "conv.png").exists()
+    assert rows[2:] == ["| builtin", "| unfold", "| bands", "| loops"] and (tmp_path / "conv.png").exists()
     page = conv.network("page")
     assert [type(page.conv1), type(page.pool)] == [PageConv, PageMaxPool]
     assert [*page.state_dict()] == [*SimpleCNNModel().state_dict()]
