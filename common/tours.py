@@ -36,7 +36,7 @@ def tour(doc, flags=()):
     for name, meaning in dict(flags).items():
         parser.add_argument(name, **meaning)
     if shell:
-        commands = re.findall(r"^ *python \S+/(\w+)\.py", "\n".join(shell.user_ns["In"]), re.MULTILINE)
+        commands = re.findall(r"^[# ]*python \S+/(\w+)\.py", "\n".join(shell.user_ns["In"]), re.MULTILINE)
         parser.set_defaults(out=Path("runs", commands[-1] if commands else "notebook"))
     args = parser.parse_args([] if shell else None)
     try:
