@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 from torchvision.datasets import MNIST
 from torchvision.datasets.utils import calculate_md5
 
-from ch03_workflow import mnist, transfer_tour, workflow
+from ch03_workflow import mnist, workflow
 from ch03_workflow.loaders import mnist as mnist_file
 from ch03_workflow.loaders.image_folder import open_image_folder
 from ch03_workflow.loaders.mnist import mnist_folder, read_mnist
@@ -115,44 +115,44 @@ def test_faults_of_a_folder_of_classes(tmp_path, capsys):
 # 3.7
 
 
-def test_freezing_layer1_of_3_7():
-    frozen, numbers, without_gradient, moved = transfer_tour.show_the_page()
-    assert len(frozen) == 12 and numbers == 147_968 and all(name.startswith("layer1.") for name in frozen)
-    assert without_gradient == frozen and moved > 0.01
-
-
 def test_pretrained_is_deprecated():
     with pytest.warns(UserWarning, match="'pretrained' is deprecated since 0.13"):
         torchvision.models.resnet18(pretrained=False)
 
 
 def transfer(out, *flags):
-    args = transfer_tour.read_flags(["--device", "cpu", "--out", str(out), *flags])
-    out.mkdir(exist_ok=True)
-    return transfer_tour.transfer(args)
+    """What the tour leaves behind, and what it `printed`."""
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
+        patch.setattr(sys, "argv", ["transfer_tour.py", "--device", "cpu", "--out", str(out), *flags])
+        variables = runpy.run_path(str(ROOT / "ch03_workflow/transfer_tour.py"), run_name="__main__")
+    return variables | {"printed": printed.getvalue()}
 
 
-def test_only_the_head_moves_and_it_learns(tmp_path, capsys):
+def test_only_the_head_moves_and_it_learns(tmp_path):
     pictures = folder_of(tmp_path / "mine", *(f"red/{number}.png" for number in range(12)))
     for number in range(12):
         (pictures / "blue").mkdir(exist_ok=True)
         Image.new("RGB", (30, 40), "blue").save(pictures / "blue" / f"{number}.png")
-    _, trained, moved = transfer(tmp_path / "out", "--weights", "none", "--data", str(pictures), "--epochs", "30")
+    seen = transfer(tmp_path / "out", "--weights", "none", "--data", str(pictures), "--epochs", "30")
+    moved = seen["moved"]
     assert moved.pop("fc")[0] > 0.01 and set(moved.values()) == {(0.0, 0.0)} and len(moved) == 6
-    assert trained == 1.0 and "blue, red" in capsys.readouterr().out
+    assert seen["trained"] == 1.0 and "blue, red: 20 pictures to learn from, 4 to test" in seen["printed"]
+    # Listing 3.7 itself.
+    frozen = seen["frozen"]
+    assert len(frozen) == 12 and seen["numbers"] == 147_968 and all(name.startswith("layer1.") for name in frozen)
+    assert seen["without_gradient"] == frozen and seen["running_mean"] > 0.01
     with pytest.raises(UserError, match="expected 5 of 2 or more"):
         shutil.rmtree(pictures / "red")
         transfer(tmp_path / "out", "--weights", "none", "--data", str(pictures))
 
 
-def test_weights_learnt_here_are_kept_and_used_again(tmp_path, capsys):
-    flags = ("--pictures", "2", "--epochs", "1")
-    first, again = (transfer(tmp_path, *flags) for _ in range(2))
-    printed = capsys.readouterr().out
-    assert "weights learnt from 14 drawings of airplane, bird, deer, dog, frog, horse, truck" in printed
-    assert f"weights learnt before: {tmp_path}/base_2.pt" in printed
-    for moved in (first[2], again[2]):
-        assert [name for name, distances in moved.items() if any(distances)] == ["fc"]
+def test_weights_learnt_here_are_kept_and_used_again(tmp_path):
+    first, again = (transfer(tmp_path, "--pictures", "2", "--epochs", "1") for _ in range(2))
+    assert "weights learnt from 14 drawings of airplane, bird, deer, dog, frog, horse, truck" in first["printed"]
+    assert f"weights learnt before: {tmp_path}/base_2_0.pt" in again["printed"]
+    for seen in (first, again):
+        assert [name for name, distances in seen["moved"].items() if any(distances)] == ["fc"]
 
 
 # 3.8, 3.9

@@ -107,7 +107,9 @@ CHANGES = re.compile(
 )
 
 
-@pytest.mark.parametrize("notebook", list(filter(is_tour, NOTEBOOKS)), ids=lambda path: f"{path.parent.name}-{path.stem}")
+@pytest.mark.parametrize(
+    "notebook", list(filter(is_tour, NOTEBOOKS)), ids=lambda path: f"{path.parent.name}-{path.stem}"
+)
 def test_a_tour_prints_the_same_as_a_notebook_and_as_a_script(notebook, tmp_path):
     script = ROOT / notebook.parent.name / f"{notebook.stem}.py"
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
