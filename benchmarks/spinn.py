@@ -70,21 +70,16 @@ def as_printed(words, lengths):
 
 def products(lengths, moves, size, tracker_size):
     """A function that does the matrix products of a step and nothing else."""
-    forest, steps = plan(lengths, moves, "cpu", tracked=tracker_size is not None)
-    inner = len(forest.slots)
-    groups = [(inner, forest.sizes, 2 * size, 5 * size)]
-    whole = []
+    planned = plan(lengths, moves, "cpu", tracked=tracker_size is not None)
+    inner, total = len(planned.slots), len(planned.reads)
+    groups = [(inner, planned.sizes, 2 * size, 5 * size)]
     if tracker_size:
-        gates, total = 4 * tracker_size, len(steps.rows)
-        groups += [(inner, forest.sizes, tracker_size, 5 * size), (total, steps.sizes, tracker_size, gates)]
-        # A word is seen in three places, taken ahead; an inner node in two, as soon as it is there.
-        groups += [(inner, forest.sizes, size, 2 * gates)]
-        whole = [(len(forest.words), size, 3 * gates)]
+        groups += [(inner, planned.sizes, tracker_size, 5 * size)]
+        groups += [(total, planned.step_sizes, wide, 4 * tracker_size) for wide in (3 * size, tracker_size)]
     by_group = [
         (torch.randn(rows, wide), torch.randn(rows, out), torch.randn(out, wide), [n for n in sizes if n])
         for rows, sizes, wide, out in groups
     ]
-    at_once = [(torch.randn(rows, wide), torch.randn(rows, out), torch.randn(out, wide)) for rows, wide, out in whole]
 
     def run():
         for inputs, outputs, weight, sizes in by_group:
@@ -93,8 +88,6 @@ def products(lengths, moves, size, tracker_size):
             for part in outputs.split(sizes):
                 part @ weight
             outputs.t() @ inputs
-        for inputs, outputs, weight in at_once:
-            inputs @ weight.t(), outputs @ weight, outputs.t() @ inputs
 
     return run
 

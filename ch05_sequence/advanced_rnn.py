@@ -1,24 +1,24 @@
 """LSTM and GRU read two sentences and say whether the second follows from the first (listings 5.12 and 5.13).
 
     python ch05_sequence/advanced_rnn.py                                the embedded pairs, an LSTM
-    python ch05_sequence/advanced_rnn.py --cell gru --layers 2 --bidirectional --implementation cell
+    python ch05_sequence/advanced_rnn.py --implementation cell --cell gru       word by word, as listing 5.12
+    python ch05_sequence/advanced_rnn.py --layers 2 --bidirectional     figures 5.8 and 5.9
     python ch05_sequence/advanced_rnn.py --attention                    and which word looked at which
-    python ch05_sequence/advanced_rnn.py --predict "A soccer game with multiple males playing." \\
-        "Some men are playing a sport."                                 three probabilities for a pair of your own
+    python ch05_sequence/advanced_rnn.py --predict "A man is following a dog." "A dog is following a man."
 
-`--implementation cell` is a Python loop over nn.LSTMCell or nn.GRUCell, `layer` is nn.LSTM or nn.GRU: the same
-weights, the same answers, and either reads the other's checkpoints. A run prints a line an epoch and a table of the
-classes, and leaves `gates.png`, `attention.png` (with `--attention`), `words.png`, `confusion.png`, `curves.png` and
-the weights in `runs/advanced_rnn`. On many GPUs: `torchrun --nproc-per-node 4 ch05_sequence/advanced_rnn.py ...`
+`--implementation cell` is a Python loop over nn.LSTMCell or nn.GRUCell, `layer` is nn.LSTM or nn.GRU. A run prints a
+line an epoch and a table of the classes, and leaves `gates.png`, `attention.png` (with `--attention`), `words.png`,
+`confusion.png`, `curves.png` and the weights in `runs/advanced_rnn`. On many GPUs: `torchrun --nproc-per-node 4 ...`
 """
 
 import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from ch05_sequence import entailment
+from ch05_sequence import classify, entailment
+from ch05_sequence.loaders.snli import together
 from ch05_sequence.pictures import rnn as rnn_pictures
-from ch05_sequence.simple_rnn import RNNClassifier, join
+from ch05_sequence.simple_rnn import RNNClassifier, set_up
 from common import cli
 
 DEFAULTS = dict(epochs=14, batch_size=128, lr=4e-3, embed_dim=100, hidden_size=100, dropout=0.1, clip=1.0)
@@ -27,94 +27,44 @@ CELLS = {"lstm": nn.LSTMCell, "gru": nn.GRUCell}
 LAYERS = {"lstm": nn.LSTM, "gru": nn.GRU}
 
 
-class CellLoop(nn.Module):
-    """nn.LSTM or nn.GRU over a packed batch, as a loop over nn.LSTMCell or nn.GRUCell (listing 5.12).
+class CellEncoder(nn.Module):
+    """Reads a sentence word by word with LSTMCell or GRUCell; its last hidden state is the meaning (listing 5.12)."""
 
-    It takes and gives what those layers do, and its weights are saved under their names, so that one checkpoint serves
-    both: `weight_ih_l0`, `weight_hh_l0_reverse` and so on.
-    """
-
-    def __init__(self, cell, input_size, hidden_size, num_layers=1, dropout=0.0, bidirectional=False):
+    def __init__(self, embed_dim, hidden_size, cell="lstm"):
         super().__init__()
-        self.hidden_size, self.num_layers, self.directions = hidden_size, num_layers, 1 + bidirectional
-        self.dropout = nn.Dropout(dropout)
-        widths = [input_size, *[self.directions * hidden_size] * (num_layers - 1)]
-        self.cells = nn.ModuleList(CELLS[cell](width, hidden_size) for width in widths for _ in range(self.directions))
-        self.register_state_dict_post_hook(self._to_layer_names)
-        self.register_load_state_dict_pre_hook(self._from_layer_names)
+        self.embed_dim, self.size = embed_dim, hidden_size
+        self.rnn = CELLS[cell](embed_dim, hidden_size)
 
-    def forward(self, packed):
-        """As `nn.LSTM.forward` or `nn.GRU.forward` of a `PackedSequence`: outputs, packed, and last states."""
-        data, last = packed.data, []
-        for layer in range(self.num_layers):
-            cells = self.cells[layer * self.directions : (layer + 1) * self.directions]
-            if layer:
-                data = self.dropout(data)
-            reads = [self._read(cell, data, packed.batch_sizes.tolist(), bool(way)) for way, cell in enumerate(cells)]
-            data = torch.cat([outputs for outputs, _ in reads], 1)
-            last += [state for _, state in reads]
-        # (layers * directions, batch, hidden), hidden and cell states; then in the order from before the packing
-        last = [torch.stack(parts) for parts in zip(*last)]
-        if packed.unsorted_indices is not None:
-            last = [state[:, packed.unsorted_indices] for state in last]
-        return packed._replace(data=data), tuple(last) if len(last) == 2 else last[0]
-
-    def _read(self, cell, data, batch_sizes, backwards):
-        """One cell over all steps. Of step k, `batch_sizes[k]` sentences have a word: the longest, which come first."""
-        lstm = isinstance(cell, nn.LSTMCell)
-        zeros = data.new_zeros(batch_sizes[0], self.hidden_size)
-        state = (zeros, zeros) if lstm else (zeros,)
-        words, outputs = data.split(batch_sizes), [None] * len(batch_sizes)
-        for step in reversed(range(len(words))) if backwards else range(len(words)):
-            n = batch_sizes[step]
-            active = [part[:n] for part in state]
-            # Only an LSTM has a cell state beside the hidden one: a GRUCell takes and gives one tensor.
-            active = cell(words[step], tuple(active)) if lstm else (cell(words[step], *active),)
-            # Sentences that have ended, or, backwards, that have not yet begun, keep their state.
-            state = [torch.cat((new, part[n:])) for new, part in zip(active, state)]
-            outputs[step] = active[0]
-        return torch.cat(outputs), state
-
-    def _layer_names(self, prefix):
-        """The names of the weights here and in nn.LSTM or nn.GRU."""
-        for number, cell in enumerate(self.cells):
-            layer, backwards = divmod(number, self.directions)
-            for name, _ in cell.named_parameters():
-                yield f"{prefix}cells.{number}.{name}", f"{prefix}{name}_l{layer}{'_reverse' if backwards else ''}"
-
-    @staticmethod
-    def _to_layer_names(loop, state, prefix, _):
-        for here, there in loop._layer_names(prefix):
-            state[there] = state.pop(here)
-
-    @staticmethod
-    def _from_layer_names(loop, state, prefix, *_):
-        for here, there in loop._layer_names(prefix):
-            if there in state:
-                state[here] = state.pop(there)
+    def forward(self, embedded, lengths):
+        """From embedded words, (batch, longest, embedding), and lengths, (batch,), to last states, (batch, hidden)."""
+        ht = ct = embedded.new_zeros(len(embedded), self.size)
+        for step, word in enumerate(embedded.unbind(1)):
+            reads = (step < lengths.to(embedded.device))[:, None]
+            if isinstance(self.rnn, nn.LSTMCell):
+                new_ht, new_ct = self.rnn(word, (ht, ct))
+                ct = torch.where(reads, new_ct, ct)
+            else:  # only an LSTM has a cell state: a GRUCell takes and gives one tensor
+                new_ht = self.rnn(word, ht)
+            # A sentence that has ended keeps its state.
+            ht = torch.where(reads, new_ht, ht)
+        return ht
 
 
 class Encoder(nn.Module):
-    """Reads a sentence with LSTM or GRU, one or many layers deep, in one or both directions (listing 5.13).
+    """Reads a sentence with nn.LSTM or nn.GRU, layers deep, in one or both directions (listing 5.13).
 
     Args:
         cell: "lstm" or "gru".
         dropout: the probability of dropping a value between two layers.
-        implementation: "layer" for nn.LSTM and nn.GRU, "cell" for the loop.
     """
 
-    def __init__(
-        self, embed_dim, hidden_size, cell="lstm", layers=1, bidirectional=False, dropout=0.0, implementation="layer"
-    ):
+    def __init__(self, embed_dim, hidden_size, cell="lstm", layers=1, bidirectional=False, dropout=0.0):
         super().__init__()
-        self.embed_dim, self.size = embed_dim, hidden_size * (1 + bidirectional)
         self.directions = 1 + bidirectional
+        self.embed_dim, self.size = embed_dim, hidden_size * self.directions
         # Between layers: with one layer there is no place for it, and torch warns.
-        sizes = dict(num_layers=layers, dropout=dropout if layers > 1 else 0.0, bidirectional=bidirectional)
-        if implementation == "cell":
-            self.rnn = CellLoop(cell, embed_dim, hidden_size, **sizes)
-        else:
-            self.rnn = LAYERS[cell](embed_dim, hidden_size, **sizes)
+        dropout = dropout if layers > 1 else 0.0
+        self.rnn = LAYERS[cell](embed_dim, hidden_size, layers, dropout=dropout, bidirectional=bidirectional)
 
     def forward(self, embedded, lengths):
         """From embedded words, (batch, longest, embedding), and lengths, (batch,), to the last layer's last states.
@@ -173,13 +123,13 @@ class Attention(nn.Module):
 class AttentionClassifier(RNNClassifier):
     """The classifier with attention between encoder and merger; `encoder` needs a `read` that gives all outputs."""
 
-    def __init__(self, vocab_dim, encoder, fc1_dim, dropout=0.5):
-        super().__init__(vocab_dim, encoder, fc1_dim, dropout=dropout)
+    def __init__(self, vocab_dim, encoder, fc1_dim, dropout=0.5, spread=1.0):
+        super().__init__(vocab_dim, encoder, fc1_dim, dropout=dropout, spread=spread)
         self.attention = Attention(encoder.size, dropout)
 
     def read(self, premise, hypothesis):
         """What the attention takes: the outputs for both sentences, and which words are no padding."""
-        both = join(premise, hypothesis)
+        both = together(premise, hypothesis)
         outputs, _ = self.encoder.read(self.embed(both.words), both.lengths)
         places = torch.arange(both.words.shape[1], device=both.words.device)
         inside = places < both.lengths.to(places.device)[:, None]
@@ -191,44 +141,68 @@ class AttentionClassifier(RNNClassifier):
 
 def build(args, vocabulary):
     """The network that the flags describe, on the CPU."""
-    encoder = Encoder(
-        args.embed_dim, args.hidden_size, args.cell, args.layers, args.bidirectional, args.dropout, args.implementation
-    )
+    if args.implementation == "cell":
+        encoder = CellEncoder(args.embed_dim, args.hidden_size, args.cell)
+    else:
+        of_layers = args.cell, args.layers, args.bidirectional, args.dropout
+        encoder = Encoder(args.embed_dim, args.hidden_size, *of_layers)
     Classifier = AttentionClassifier if args.attention else RNNClassifier
-    return Classifier(len(vocabulary), encoder, fc1_dim=2 * args.hidden_size, dropout=args.dropout)
+    fc1_dim = 2 * args.hidden_size
+    return Classifier(len(vocabulary), encoder, fc1_dim, dropout=args.dropout, spread=args.word_spread)
 
 
-@torch.inference_mode()
-def draw(args, network, dataset):
+def draw(args, model, pairs, folder):
     """Writes `words.png`, `gates.png` and, with attention, `attention.png` of a pair of each class."""
-    rnn_pictures.save_words(network.embed.weight, dataset.vocabulary.words, args.out / "words.png")
-    premise = dataset[0][0]
-    words = torch.tensor(dataset.vocabulary.lookup(premise), device=args.device)
-    gates = rnn_pictures.gates(args.cell, network.encoder.rnn.state_dict(), network.embed(words))
-    rnn_pictures.save_steps(premise, gates, args.out / "gates.png")
+    rnn_pictures.save_words(model.embed.weight, pairs.vocabulary.words, folder / "words.png")
+    premise = pairs[0][0]
+    words = torch.tensor(pairs.vocabulary.lookup(premise), device=args.device)
+    gates = rnn_pictures.all_gates(args.cell, model.encoder.rnn.state_dict(), model.embed(words))
+    rnn_pictures.save_steps(premise, gates, folder / "gates.png")
     if args.attention:
-        rnn_pictures.save_attention(network, dataset, args.device, args.out / "attention.png")
+        rnn_pictures.save_attention(model, pairs, args.device, folder / "attention.png")
 
 
 def title(args):
     """What the network is called: "bidirectional LSTM of 2 layers with attention"."""
     return (
-        f"{'bidirectional ' * args.bidirectional}{args.cell.upper()}"
+        f"{'bidirectional ' * args.bidirectional}{args.cell.upper()}{' cell' * (args.implementation == 'cell')}"
         f"{f' of {args.layers} layers' * (args.layers > 1)}{' with attention' * args.attention}"
     )
 
 
-def main():
-    flags = entailment.flags(__doc__, **DEFAULTS)
+def train(args):
+    splits = entailment.open_pairs(args)
+    vocabulary = splits["train"].vocabulary
+    model = build(args, vocabulary)
+    criterion, opt = set_up(args, model, vocabulary)
+    classify.train(args, title(args), entailment.PAIRS, model, criterion, opt, splits, draw)
+
+
+def evaluate(args):
+    entailment.evaluate(args, build, draw)
+
+
+def predict(args):
+    entailment.predict(args, build)
+
+
+def read_flags(argv=None):
+    flags = classify.flags(__doc__, **DEFAULTS)
     flags.add_argument("--cell", choices=[*CELLS], default="lstm", help="(default: %(default)s)")
     flags.add_argument("--layers", type=cli.positive_int, default=1, help="one above the other (default: %(default)s)")
     flags.add_argument("--bidirectional", action="store_true", help="read forwards and backwards")
     flags.add_argument(
-        "--implementation", choices=["cell", "layer"], default="layer", help="loop or torch's (default: %(default)s)"
+        "--implementation", choices=["cell", "layer"], default="layer", help="5.12 or 5.13 (default: %(default)s)"
     )
     flags.add_argument("--attention", action="store_true", help="let the words of one sentence look at the other's")
-    args = entailment.parse(flags, network=("cell", "layers", "bidirectional", "attention"))
-    entailment.main(args, entailment.Program(title(args), build, pictures=draw))
+    args = classify.parse_flags(flags, argv, ("cell", "layers", "bidirectional", "implementation", "attention"))
+    if args.implementation == "cell" and (args.layers > 1 or args.bidirectional or args.attention):
+        flags.error("--implementation cell is one layer read forwards; layers, directions and attention need 'layer'")
+    return args
+
+
+def main(argv=None):
+    cli.dispatch(read_flags(argv), train, evaluate=evaluate, predict=predict)
 
 
 if __name__ == "__main__":

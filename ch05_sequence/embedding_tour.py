@@ -1,6 +1,7 @@
 """Words as numbers: one-hot vectors, an embedding, and vectors out of counts (listings 5.2, 5.3 and the text beside).
 
     python ch05_sequence/embedding_tour.py
+    python ch05_sequence/embedding_tour.py --vectors glove.6B.50d.txt      neighbours in real vectors too
 
 It prints what the pages print and draws `words_by_company.png` into `runs/embedding_tour`.
 """
@@ -11,11 +12,12 @@ import torch
 from torch import nn
 
 from ch05_sequence.loaders.snli import open_snli
+from ch05_sequence.loaders.vectors import frequent_vectors
 from common.tours import tour
 from data import sample
 from data.sentence_pairs import make_sentence_pairs
 
-args = tour(__doc__)
+args = tour(__doc__, {"--vectors": dict(metavar="FILE", help="word vectors in GloVe's format")}, device=False)
 
 # %% 5.2 A sentence as one-hot vectors
 # Rows of zeros with one 1 each, in the column of the word.
@@ -90,7 +92,7 @@ left, strengths, _ = torch.linalg.svd(company - company.mean(0))
 vectors = left[:, :10] * strengths[:10]
 
 
-def nearest(word, count=4):
+def nearest(word, count=4, words=words, vectors=vectors):
     """The words whose vectors point most nearly in the direction of this word's."""
     likeness = nn.functional.cosine_similarity(vectors, vectors[words.index(word)], dim=1)
     return [words[place] for place in likeness.argsort(descending=True)[1 : count + 1]]
@@ -117,3 +119,11 @@ axes.set_title("The sample's words by the company they keep")
 figure.colorbar(image, label="cosine of the angle between two words' vectors", shrink=0.6)
 figure.savefig(args.out / "words_by_company.png", dpi=120)
 plt.close(figure)
+
+# %% Neighbours in real vectors
+# GloVe's come from six billion words instead of some thousand sentences: --vectors names a file of them.
+known, real = frequent_vectors(args.vectors) if args.vectors else ([], None)
+print(f"{len(known)} words of {args.vectors}")
+for word in ("dog", "red", "running", "women"):
+    if word in known:
+        print(f"nearest to {word}: {', '.join(nearest(word, 4, known, real))}")

@@ -13,7 +13,7 @@ from torch import nn
 from ch05_sequence.pictures.padding import draw_dropout, draw_padding
 from common.tours import tour
 
-args = tour(__doc__)
+args = tour(__doc__, device=False)
 
 # %% 5.6 Padding: zeros fill the shorter sequences up to the longest
 a = torch.Tensor([1, 2, 3])

@@ -1,167 +1,125 @@
-"""The Stanford Sentiment Treebank (Socher and others 2013): binary trees over sentences, a sentiment at every node.
+"""SPINN learns the sentiment of every node of a tree: the Stanford Sentiment Treebank (Socher and others 2013).
 
-A line of its files is a tree: `(3 (2 It) (4 (2 works) (2 .)))`. Labels go from 0, very negative, over 2, neutral, to 4.
+    python ch05_sequence/sentiment.py --data SST                        SST/trees/train.txt, dev.txt, test.txt
+    python ch05_sequence/sentiment.py --data SST --tracker-dim 0        along the treebank's parses
+    python ch05_sequence/sentiment.py --predict "A charming and funny film ."
+
+Sentences are scored as negative or positive by their root; those neutral as a whole are only learnt from. It prints and
+leaves what spinn.py does, in `runs/sentiment`.
 """
 
-import re
+import functools
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch.nn.utils.rnn import pad_sequence
-from torch.utils.data import Dataset
+import torch.nn.functional as F
+from torch import nn
 
-from ch05_sequence.loaders.snli import PAD, PADDING, REDUCE, SHIFT, Sentences, Vocabulary
+from ch05_sequence import classify, spinn
+from ch05_sequence.loaders.treebank import CLASSES, NO_NODE, open_treebank, open_trees
+from ch05_sequence.simple_rnn import embedding, set_up
+from ch05_sequence.spinn import build_encoder, draw_parser, move_loss, move_metrics
+from common import cli
 from common.errors import UserError
-from common.files import read_lines
 
-CLASSES = ("negative", "positive")
-NO_NODE = -1  # what fills up the labels of the nodes
-NEUTRAL = 2
-# Only spaces part words: in some of them, such as "2 1/2", is one that does not break.
-TOKEN = re.compile(r"[()]|[^ ()]+")
+# Vectors of length 1 or so would drown what can be learnt from 8,000 sentences.
+DEFAULTS = dict(
+    epochs=5, batch_size=32, lr=2e-3, embed_dim=150, hidden_size=150, dropout=0.5, clip=5.0, word_spread=0.03
+)
 
 
-def read_tree(line):
-    """One line of a file.
+class SentimentClassifier(nn.Module):
+    """A label for every node of every tree; dropout on the words and on the nodes."""
 
-    Returns:
-        the words, the moves of the shift-reduce parser, and the label of the node that each move makes.
+    def __init__(self, vocab_dim, encoder, dropout, spread):
+        super().__init__()
+        self.embed = embedding(vocab_dim, encoder.embed_dim, spread)
+        self.encoder = encoder
+        self.dropout = nn.Dropout(dropout)
+        self.label = nn.Linear(encoder.size, 5)
 
-    Raises:
-        ValueError: with what was found and what was expected.
+    def forward(self, sentences):
+        """`Sentences` to a dictionary: "logits" of negative and positive, (batch, 2), those of the five labels at all
+        "nodes", (batch, moves, 5), and the encoder's `moves`."""
+        encoding = self.encoder(self.dropout(self.embed(sentences.words)), sentences, every_node=True)
+        root, nodes = self.label(encoding.sentence), self.label(self.dropout(encoding.nodes))
+        sides = torch.stack((root[:, :2].logsumexp(1), root[:, 3:].logsumexp(1)), 1)
+        return {"logits": sides, "nodes": nodes, **self.encoder.moves(encoding)}
+
+
+def tree_loss(criterion, weight, output, target):
+    """The mean loss of the labels of all nodes, and in training `weight` times the tracker's.
+
+    On moves of the network's own there are other nodes than those that have labels: then that of the two classes.
     """
-    words, moves, labels, open_nodes = [], [], [], []
-    tokens = TOKEN.findall(line)
-    at = 0
-    while at < len(tokens):
-        if moves and not open_nodes:
-            raise ValueError(f"{tokens[at]!r} behind the end of the tree")
-        if tokens[at] == "(":
-            label = tokens[at + 1] if at + 1 < len(tokens) else "nothing"
-            if label not in ("0", "1", "2", "3", "4"):
-                raise ValueError(f"label {label!r}; expected 0, 1, 2, 3 or 4")
-            open_nodes.append([int(label), 0, None])
-            at += 2
-            continue
-        if not open_nodes:
-            raise ValueError(f"{tokens[at]!r}; expected a tree, ( label ... )")
-        if tokens[at] != ")":
-            if open_nodes[-1][2] is not None or open_nodes[-1][1]:
-                raise ValueError(f"{tokens[at]!r} where a node ends; expected one word or two nodes")
-            open_nodes[-1][2] = tokens[at]
-        else:
-            label, children, word = open_nodes.pop()
-            if children != (0 if word is not None else 2):
-                raise ValueError(f"a node with {children} nodes below it; expected one word or two nodes")
-            if word is not None:
-                words.append(word)
-            moves.append(REDUCE if word is None else SHIFT)
-            labels.append(label)
-            if open_nodes:
-                open_nodes[-1][1] += 1
-        at += 1
-    if open_nodes:
-        raise ValueError(f"{len(open_nodes)} brackets are not closed")
-    if not moves:
-        raise ValueError("an empty line; expected a tree")
-    return words, moves, labels
+    if "moves" in output:
+        return criterion(output["logits"], target["labels"])
+    loss = F.cross_entropy(output["nodes"].flatten(0, 1), target["nodes"].flatten(), ignore_index=NO_NODE)
+    if "move_scores" in output:
+        loss = loss + weight * move_loss(output["move_scores"], target["transitions"])
+    return loss
 
 
-def read_trees(path):
-    """All trees of a file, as `read_tree` gives them, words in lower case.
-
-    Raises:
-        UserError: no such file, or a line that is no tree, with its number.
-    """
-    trees = []
-    for place, line in read_lines(path, "trees of the Stanford Sentiment Treebank"):
-        try:
-            words, moves, labels = read_tree(line)
-        except ValueError as mistake:
-            raise UserError(f"{place}: {mistake}") from None
-        trees.append(([word.lower() for word in words], moves, labels))
-    if not trees:
-        raise UserError(f"{path}: no line; expected a tree a line")
-    return trees
+def prepare_trees(batch, device, non_blocking=False):
+    """ignite's `prepare_batch`: a batch of `Trees` on the device, as sentences and classes, nodes' labels and moves."""
+    sentences, classes, nodes = (part.to(device, non_blocking=non_blocking) for part in batch)
+    return sentences, {"labels": classes, "nodes": nodes, "transitions": sentences.transitions}
 
 
-class Trees(Dataset):
-    """One split: sentences with the labels of all their nodes.
-
-    Args:
-        trees: from `read_trees`.
-        vocabulary: of the training split.
-        path: of the file, for messages.
-    """
-
-    def __init__(self, trees, vocabulary, path):
-        self.trees, self.vocabulary, self.path = trees, vocabulary, path
-        self.lengths = torch.tensor([len(words) for words, _, _ in trees])
-        self._examples = [
-            (torch.tensor(vocabulary.lookup(words)), torch.tensor(moves), torch.tensor(labels))
-            for words, moves, labels in trees
-        ]
-
-    def __len__(self):
-        return len(self.trees)
-
-    def __getitem__(self, index):
-        """The words of a sentence, and the label of its root, from 0 to 4."""
-        words, _, labels = self.trees[index]
-        return words, labels[-1]
-
-    def __getitems__(self, indices):
-        """A batch: `Sentences`, the classes of the roots, (batch,), and the labels of all nodes, (batch, moves)."""
-        words, moves, labels = zip(*(self._examples[index] for index in indices))
-        lengths = torch.tensor([len(sentence) for sentence in words])
-        fill = dict(batch_first=True)
-        sentences = Sentences(
-            pad_sequence(words, padding_value=PAD, **fill), lengths, pad_sequence(moves, padding_value=PADDING, **fill)
-        )
-        roots = torch.tensor([node_labels[-1] for node_labels in labels])
-        return sentences, (roots > NEUTRAL).long(), pad_sequence(labels, padding_value=NO_NODE, **fill)
+def task(args):
+    return classify.Task("sentences", CLASSES, prepare_trees, move_metrics(args))
 
 
-def folder_of(data):
-    """The folder of `train.txt` in the treebank's folder, or None if `data` is none."""
-    folders = [Path(data), Path(data, "trees")]
-    return next((folder for folder in folders if (folder / "train.txt").is_file()), None)
+def build(args, vocabulary):
+    return SentimentClassifier(len(vocabulary), build_encoder(args), args.dropout, args.word_spread)
 
 
-def open_sentiment(data):
-    """The splits "train", "dev" and "test" of the treebank; sentences neutral as a whole are for training only.
+def draw(args, model, trees, folder):
+    some = [*range(min(len(trees), 200))]
+    sentences, *_ = trees.__getitems__(some)
+    draw_parser(args, model, trees.vocabulary, [trees[index][0] for index in some], sentences, folder)
 
-    Where there is no `test.txt`, `dev.txt` is the test, and a tenth of the training sentences chooses the weights.
-    Training sentences that are in another split too are left out. What was done is printed.
 
-    Raises:
-        UserError: a file is missing, or a line is no tree.
-    """
-    folder = folder_of(data)
-    paths = {split: folder / f"{split}.txt" for split in ("train", "dev", "test")}
-    trees = {split: read_trees(paths[split]) for split in ("train", "dev")}
-    if paths["test"].is_file():
-        trees["test"] = read_trees(paths["test"])
-    kept_apart = {tuple(words) for split in trees if split != "train" for words, _, _ in trees[split]}
-    training = [tree for tree in trees["train"] if tuple(tree[0]) not in kept_apart]
-    if left_out := len(trees["train"]) - len(training):
-        print(f"{paths['train']}: {left_out} of its {len(trees['train'])} sentences are for scoring too, and left out")
-    if "test" not in trees:
-        order = np.random.default_rng(0).permutation(len(training))
-        tenth = set(order[: len(training) // 10].tolist())
-        trees["test"], paths["test"] = trees["dev"], paths["dev"]
-        trees["dev"], paths["dev"] = [training[index] for index in sorted(tenth)], paths["train"]
-        training = [tree for index, tree in enumerate(training) if index not in tenth]
-        print(f"no test.txt: dev.txt is the test; {len(tenth)} sentences of train.txt choose the weights instead")
-    trees["train"] = training
-    counts = {}
-    for words, _, _ in training:
-        for word in words:
-            counts[word] = counts.get(word, 0) + 1
-    vocabulary = Vocabulary(counts)
-    for split in ("dev", "test"):
-        decided = [tree for tree in trees[split] if tree[2][-1] != NEUTRAL]
-        print(f"{split}: {len(trees[split]) - len(decided)} neutral sentences of {len(trees[split])} left out")
-        trees[split] = decided
-    return {split: Trees(trees[split], vocabulary, paths[split]) for split in paths}
+def train(args):
+    splits = open_treebank(args.data)
+    vocabulary = splits["train"].vocabulary
+    model = build(args, vocabulary)
+    criterion, opt = set_up(args, model, vocabulary)
+    criterion = functools.partial(tree_loss, criterion, args.transition_weight)
+    title = f"SPINN on sentiment, {args.transitions} moves"
+    classify.train(args, title, task(args), model, criterion, opt, splits, draw)
+
+
+def evaluate(args):
+    model, vocabulary = classify.trained(args, build)
+    if args.evaluate in ("train", "dev", "test"):
+        trees = open_treebank(args.data, vocabulary)[args.evaluate]
+    elif Path(args.evaluate).is_file():
+        trees = open_trees(args.evaluate, vocabulary)
+    else:
+        raise UserError(f"--evaluate {args.evaluate}: no split and no file; expected train, dev, test or trees")
+    criterion = functools.partial(tree_loss, nn.CrossEntropyLoss(), args.transition_weight)
+    classify.evaluate(args, task(args), model, criterion, trees, draw)
+
+
+def predict(args):
+    model, vocabulary = classify.trained(args, build)
+    words, sentences = classify.read_sentences(args, vocabulary)
+    no_label = torch.full((len(words), 1), NO_NODE)
+    examples = [(text, [sentence]) for text, sentence in zip(args.predict, words)]
+    classify.predict(args, task(args), model, vocabulary, examples, sentences, no_label)
+
+
+def read_flags(argv=None):
+    args = spinn.read_flags(argv, __doc__, DEFAULTS)
+    if args.data == "sample":
+        raise UserError("--data DIR is needed: the treebank's folder, with trees/train.txt and trees/dev.txt")
+    return args
+
+
+def main(argv=None):
+    cli.dispatch(read_flags(argv), train, evaluate=evaluate, predict=predict)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -10,11 +10,11 @@ It prints a line an epoch and a table of the classes, and leaves `words.png` (th
 """
 
 import torch
-import torch.nn.functional as F
-from torch import nn
+from torch import nn, optim
 
-from ch05_sequence import entailment
-from ch05_sequence.loaders.snli import LABELS, PAD, PADDING, Sentences
+from ch05_sequence import classify, entailment
+from ch05_sequence.loaders.snli import LABELS, PAD, together
+from ch05_sequence.loaders.vectors import load_vectors
 from ch05_sequence.pictures import rnn as rnn_pictures
 from common import cli
 
@@ -90,17 +90,12 @@ class Merger(nn.Module):
         return self.dropout(self.bn(torch.cat([prem, hypo, prem - hypo, prem * hypo], 1)))
 
 
-def join(premise, hypothesis):
-    """Premises and then as many hypotheses as one `Sentences`, so that the encoder goes through its loop only once."""
-    both = (premise, hypothesis)
-    missing = [max(part.words.shape[1] for part in both) - part.words.shape[1] for part in both]
-    words = [F.pad(part.words, (0, less), value=PAD) for part, less in zip(both, missing)]
-    transitions = None
-    if all(part.transitions is not None for part in both):
-        # A word more is two moves more.
-        moves = [F.pad(part.transitions, (0, 2 * less), value=PADDING) for part, less in zip(both, missing)]
-        transitions = torch.cat(moves)
-    return Sentences(torch.cat(words), torch.cat((premise.lengths, hypothesis.lengths)), transitions)
+def embedding(vocab_dim, embed_dim, spread):
+    """An `nn.Embedding` whose random vectors have the standard deviation `spread` (torch: 1)."""
+    embed = nn.Embedding(vocab_dim, embed_dim, padding_idx=PAD)
+    with torch.no_grad():
+        embed.weight.mul_(spread)
+    return embed
 
 
 class RNNClassifier(nn.Module):
@@ -109,11 +104,12 @@ class RNNClassifier(nn.Module):
     Args:
         encoder: any module from embedded words and lengths to (batch, encoder.size), with its `embed_dim`.
         fc1_dim, fc2_dim: the widths of the head's layers; the second is the number of classes.
+        spread: the standard deviation of the word vectors at the start.
     """
 
-    def __init__(self, vocab_dim, encoder, fc1_dim, fc2_dim=len(LABELS), dropout=0.5):
+    def __init__(self, vocab_dim, encoder, fc1_dim, fc2_dim=len(LABELS), dropout=0.5, spread=1.0):
         super().__init__()
-        self.embed = nn.Embedding(vocab_dim, encoder.embed_dim, padding_idx=PAD)
+        self.embed = embedding(vocab_dim, encoder.embed_dim, spread)
         self.encoder = encoder
         self.classifier = nn.Sequential(
             Merger(encoder.size, dropout),
@@ -130,29 +126,60 @@ class RNNClassifier(nn.Module):
 
     def encode(self, premise, hypothesis):
         """The meanings of both, each (batch, encoder.size)."""
-        both = join(premise, hypothesis)
+        both = together(premise, hypothesis)  # so that the encoder goes through its loop only once
         return self.encoder(self.embed(both.words), both.lengths).chunk(2)
 
 
+def set_up(args, model, vocabulary):
+    """Vectors into the embedding, the loss, and Adam (listing 5.11)."""
+    if args.vectors:
+        # The page assigns `weight.data`, which takes a tensor of any shape; this one refuses another.
+        model.embed.load_state_dict({"weight": load_vectors(args.vectors, vocabulary, args.embed_dim, args.cache)})
+        model.embed.weight.requires_grad_(not args.freeze_vectors)
+    criterion = nn.CrossEntropyLoss()
+    weights = [weight for weight in model.to(args.device).parameters() if weight.requires_grad]
+    # With decay this is AdamW; without, the page's Adam.
+    opt = optim.Adam(weights, lr=args.lr, weight_decay=args.weight_decay, decoupled_weight_decay=True, fused=True)
+    return criterion, opt
+
+
 def build(args, vocabulary):
-    """The network of listing 5.11; `entailment.train` copies the vectors, makes the loss and the optimiser."""
     encoder = Encoder(args.embed_dim, args.hidden_size)
-    return RNNClassifier(len(vocabulary), encoder, fc1_dim=2 * args.hidden_size, dropout=args.dropout)
+    return RNNClassifier(len(vocabulary), encoder, 2 * args.hidden_size, dropout=args.dropout, spread=args.word_spread)
 
 
-@torch.inference_mode()
-def draw(args, network, dataset):
-    """Writes `words.png`, and `states.png` of the first premise of the split."""
-    rnn_pictures.save_words(network.embed.weight, dataset.vocabulary.words, args.out / "words.png")
-    (premise, _), _ = dataset.__getitems__([0])
+def draw(args, model, pairs, folder):
+    """Writes `words.png`, `states.png` of the first premise, and the cell itself, `cell.png`."""
+    rnn_pictures.save_words(model.embed.weight, pairs.vocabulary.words, folder / "words.png")
+    (premise, _), _ = pairs.__getitems__([0])
     premise = premise.to(args.device)
-    states = network.encoder.states(network.embed(premise.words), premise.lengths)
-    rnn_pictures.save_steps(dataset[0][0], {"hidden state": states[0]}, args.out / "states.png")
+    states = model.encoder.states(model.embed(premise.words), premise.lengths)[0]
+    rnn_pictures.save_steps(pairs[0][0], {"": {"hidden state": states}}, folder / "states.png")
+    rnn_pictures.save_cell(RNNCell(args.embed_dim, args.hidden_size, len(pairs.vocabulary)), folder / "cell.png")
 
 
-def main():
-    flags = entailment.flags(__doc__, **DEFAULTS)
-    entailment.main(entailment.parse(flags), entailment.Program("Simple RNN", build, pictures=draw))
+def train(args):
+    splits = entailment.open_pairs(args)
+    vocabulary = splits["train"].vocabulary
+    model = build(args, vocabulary)
+    criterion, opt = set_up(args, model, vocabulary)
+    classify.train(args, "Simple RNN", entailment.PAIRS, model, criterion, opt, splits, draw)
+
+
+def evaluate(args):
+    entailment.evaluate(args, build, draw)
+
+
+def predict(args):
+    entailment.predict(args, build)
+
+
+def read_flags(argv=None):
+    return classify.parse_flags(classify.flags(__doc__, **DEFAULTS), argv)
+
+
+def main(argv=None):
+    cli.dispatch(read_flags(argv), train, evaluate=evaluate, predict=predict)
 
 
 if __name__ == "__main__":

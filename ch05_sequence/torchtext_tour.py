@@ -17,7 +17,7 @@ from common.tours import tour
 from data import sample
 from data.sentence_pairs import make_sentence_pairs
 
-args = tour(__doc__)
+args = tour(__doc__, device=False)
 folder = sample(make_sentence_pairs)
 
 

@@ -88,11 +88,14 @@ def device(text):
     return torch.device(kind)
 
 
-def describe(parser, doc):
-    """Gives a parser the two flags that every script has, `--device` and `--out`; returns it."""
+def describe(parser, doc, device_flag=True):
+    """Gives a parser the flags that every script has, `--out` and, where there is a choice, `--device`; returns it."""
     parser.description = doc
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--device", type=device, default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
+    if device_flag:
+        parser.add_argument(
+            "--device", type=device, default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)"
+        )
     parser.add_argument(
         "--out",
         type=Path,

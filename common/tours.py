@@ -17,7 +17,7 @@ from common.errors import UserError
 from common.streams import mend_streams
 
 
-def tour(doc, flags=()):
+def tour(doc, flags=(), device=True):
     """Reads `--device` and `--out`, seeds, and from here on each cell's heading is printed before the cell's output.
 
     In a notebook there is no command line and the headings stand there already; instead the pictures that a cell has
@@ -26,13 +26,14 @@ def tour(doc, flags=()):
     Args:
         doc: the tour's docstring, shown by `--help`.
         flags: further flags, {name: what `add_argument` takes}.
+        device: whether the tour computes on `--device`; one that does not has no such flag.
 
     Returns:
         a namespace with `device`, a `torch.device`, and `out`, the folder for the pictures, made if it is not there.
     """
     frame = sys._getframe(1)
     shell = sys.modules["IPython"].get_ipython() if "ipykernel" in sys.modules else None
-    parser = describe(Parser(), doc)
+    parser = describe(Parser(), doc, device)
     for name, meaning in dict(flags).items():
         parser.add_argument(name, **meaning)
     if shell:

@@ -5,6 +5,7 @@ import itertools
 import json
 import random
 import shutil
+import warnings
 import zipfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from benchmarks.snli_data import write_snli
 from ch05_sequence.loaders import snli, snli_file, vectors
@@ -29,6 +31,7 @@ from ch05_sequence.loaders.snli import (
     tokenize,
 )
 from common import batches
+from common.batches import keep
 from common.cli import UserError
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "snli"
@@ -243,31 +246,64 @@ def test_lengths_order_pairs_as_torchtexts_key_does():
 # Files and folders
 
 
-def test_a_development_file_alone_is_cut_in_five(tmp_path, capsys):
+def test_a_development_file_alone_is_split_in_three(tmp_path, capsys):
     lines = [pair(LABELS[n % 3], first=f"( premise p{n // 3} )", second=f"( word w{n} )") for n in range(300)]
     path = write(tmp_path / "snli_1.0_dev.jsonl", lines)
     splits = read(tmp_path)
-    assert [len(splits[name]) for name in ("train", "dev", "test")] == [240, 60, 60]
-    assert f"{path} alone: 240 of its pairs are to train on, 60 to score" in capsys.readouterr().out
-    examples = {name: [splits[name][index] for index in range(len(splits[name]))] for name in ("train", "test")}
-    premises = {name: {tuple(premise) for premise, _, _ in examples[name]} for name in examples}
-    # Words that were never trained on show as <unk>: none of the scored premises is among the others.
-    assert len(premises["train"]) == 80 and premises["test"] == {("premise", "<unk>")}
+    assert [len(splits[name]) for name in ("train", "dev", "test")] == [216, 24, 60]
+    told = f"{path} alone: 216 of its pairs are to train on, 24 to choose the weights by, 60 to score; no premise is in"
+    assert told in capsys.readouterr().out
+    examples = {name: [splits[name][index] for index in range(len(splits[name]))] for name in splits}
+    # Words that were never trained on show as <unk>: none of the scored premises is among those of training.
+    assert len({tuple(premise) for premise, _, _ in examples["train"]}) == 72
+    assert {tuple(premise) for split in ("dev", "test") for premise, _, _ in examples[split]} == {("premise", "<unk>")}
+    # Nor do those who choose the weights share one with those who are reported.
+    whole = {
+        split: snli.split_by_premise(snli_file.read_file(path, cache=tmp_path / "cache"), path)[split]
+        for split in splits
+    }
+    assert sorted(np.concatenate([*whole.values()])) == [*range(300)]
+    assert all(len(set(rows // 3)) * 3 == len(rows) for rows in whole.values())
     again = open_snli(path, cache=tmp_path / "other")
-    assert [again["train"][index] for index in range(240)] == examples["train"]
+    assert [again["train"][index] for index in range(216)] == examples["train"]
+    other = open_snli(path, cache=tmp_path / "other", seed=1)
+    assert [other["train"][index] for index in range(216)] != examples["train"]
+
+
+def test_a_known_vocabulary_reads_other_files(folder, tmp_path, capsys):
+    vocabulary = read(folder)["train"].vocabulary
+    own = write(tmp_path / "own.jsonl", [pair(second="( a zebra )"), pair("-"), pair(first="( ( A horse ) runs )")])
+    pairs = snli.open_file(own, vocabulary, cache=tmp_path / "cache")
+    assert pairs[0] == (["a", "dog", "runs"], ["a", "<unk>"], "neutral") and len(pairs) == 2 and pairs.skipped == 1
+    assert "2 of its 7 different words are unknown, such as horse zebra" in capsys.readouterr().out
+    write_again = open_snli(folder, cache=folder / "cache", vocabulary=Vocabulary({"dog": 1}))
+    assert write_again["train"][0][0] == ["<unk>", "dog", "<unk>"]
+
+
+def test_a_loader_gives_batches_on_as_they_are(folder):
+    train = read(folder)["train"]
+    (first, _), labels = next(iter(DataLoader(train, batch_size=2, collate_fn=keep)))
+    (expected, _), expected_labels = train.__getitems__([0, 1])
+    assert torch.equal(first.words, expected.words) and torch.equal(labels, expected_labels)
 
 
 def test_parses_are_needed_by_those_who_ask(tmp_path):
     plain = {"gold_label": "neutral", "sentence1": "Two men run.", "sentence2": "They're fast."}
     lines = [pair(), pair(first="( Cats sleep )"), plain]
-    path = write(tmp_path / "few.jsonl", lines * 5)
-    train = open_snli(path, cache=tmp_path)["train"]
+    more = [pair(first=f"( Cats {verb} )") for verb in ("run", "walk", "eat", "sit", "see", "hide", "play", "wait")]
+    path = write(tmp_path / "few.jsonl", [*lines, *more] * 5)
+    splits = open_snli(path, cache=tmp_path)
+    whole = snli.open_file(path, splits["train"].vocabulary, cache=tmp_path)
+    assert whole.path == path and len(whole) == 55
+    known = Vocabulary(dict.fromkeys(["two", "men", "run", ".", "they", "'re", "fast"], 1))
+    assert snli.open_file(path, known, cache=tmp_path)[2][:2] == (
+        ["two", "men", "run", "."],
+        ["they", "'re", "fast", "."],
+    )
+    train = splits["train"]
     assert not train.has_parses
     (premise, _), _ = train.__getitems__([0, 1])
     assert premise.transitions is None and premise.to("cpu").transitions is None
-    sentences = {tuple(sentence) for index in range(len(train)) for sentence in train[index][:2]}
-    possible = {("a", "dog", "runs"), ("cats", "sleep"), ("two", "men", "run", "."), ("they", "'re", "fast", ".")}
-    assert len(sentences) >= 2 and sentences <= possible
     with pytest.raises(UserError, match=r"few\.jsonl, line 3: a sentence without a parse; expected sentence1_binary"):
         snli.require_parses(train)
 
@@ -286,8 +322,9 @@ BAD_LINES = {
     json.dumps(pair("perhaps")): "gold_label is '\"perhaps\"'; expected one of entailment, neutral, contradiction, -",
     json.dumps(pair(None)): "no gold_label",
     json.dumps(pair(["neutral"])): "gold_label is",
-    json.dumps(pair(sentence2=None, sentence2_binary_parse=None)): "no sentence2_binary_parse or sentence2",
-    json.dumps(pair(sentence1_binary_parse=7)): "'7' is sentence1_binary_parse or sentence1; expected text",
+    json.dumps(pair(sentence2=None, sentence2_binary_parse=None)): "no sentence2_binary_parse and no sentence2",
+    json.dumps(pair(sentence1_binary_parse=7)): "sentence1_binary_parse is '7'; expected text",
+    json.dumps(pair(sentence1=3, sentence1_binary_parse=None)): "sentence1 is '3'; expected text",
     json.dumps(pair(second="")): "an empty sentence",
     json.dumps(pair(second=" ")): "an empty sentence",
     json.dumps(pair(first="( ( a dog ) runs")): "unbalanced brackets",
@@ -322,7 +359,7 @@ def test_missing_files_are_told(folder, tmp_path):
     with pytest.raises(UserError, match=r"snli_1\.0_test\.jsonl: no labelled pair in it \(1 with the label '-'\)"):
         read(folder)
     one_premise = write(folder / "one.jsonl", [pair(), pair()])
-    with pytest.raises(UserError, match=r"one\.jsonl: 1 premises"):
+    with pytest.raises(UserError, match=r"one\.jsonl: 1 premises; expected some to train on, to choose by"):
         open_snli(one_premise, cache=folder)
 
 
@@ -461,13 +498,16 @@ def test_the_first_line_of_word2vec_is_passed_over(tmp_path):
         ({"dog": "1 2 3", "a": "1 2 3", "cat": "1 2"}, "line 3: 2 numbers after the word"),
         ({"dog": "1 2 x"}, "line 1: could not convert string to float: b'x'"),
         ({"a": "1 2 3", "dog": "1 2 nan"}, "line 2: a number that is not finite"),
+        ({"a": "1 2 3", "dog": "1 2 1e39"}, "line 2: a number that is not finite"),
+        ({"a": "1 2 3", "b": "1 2 3", "dog": "1 2 3 4"}, "line 3: 4 numbers after the word; expected 3 (--embed-dim)"),
         ({"horse": "1 2 3"}, "none of the 6 words"),
         ({}, "none of the 6 words"),
     ],
 )
 def test_a_bad_file_of_vectors_is_told(tmp_path, content, complaint):
     file = glove(tmp_path / "v.txt", content)
-    with pytest.raises(UserError) as told:
+    with warnings.catch_warnings(), pytest.raises(UserError) as told:
+        warnings.simplefilter("error")
         vectors.load_vectors(file, WORDS, 3)
     assert str(told.value).startswith(str(file)) and complaint in str(told.value)
 
@@ -504,8 +544,9 @@ def test_the_real_development_file(tmp_path, capsys):
     splits = open_snli(REAL / "snli_1.0", cache=tmp_path)
     train, test = splits["train"], splits["test"]
     assert train.has_parses and train.skipped == 16
-    assert len(train) + len(test) == 1289 - 16 and 0.79 < len(train) / (1289 - 16) < 0.81
-    assert "no premise is among both" in capsys.readouterr().out
+    assert sum(map(len, splits.values())) == 1289 - 16 and 0.71 < len(train) / (1289 - 16) < 0.73
+    assert 0.19 < len(test) / (1289 - 16) < 0.21
+    assert "no premise is in two of them" in capsys.readouterr().out
     first = train[0]
     assert all(isinstance(word, str) and word for sentence in first[:2] for word in sentence) and first[2] in LABELS
     (premise, _), _ = train.__getitems__(range(len(train)))

@@ -12,9 +12,10 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from ch05_sequence import advanced_rnn, entailment, scoring, simple_rnn
-from ch05_sequence.loaders.snli import LABELS, PAD, Vocabulary, open_snli
-from common import checkpoints, cli
+from ch05_sequence import advanced_rnn, classify, simple_rnn
+from ch05_sequence.loaders.snli import LABELS, PAD, Sentences, Vocabulary, open_snli
+from common import cli
+from common.checkpoints import load_weights, read
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "snli"
 NOUNS = ("man", "woman", "dog", "cat", "horse", "child")
@@ -54,8 +55,9 @@ def program(monkeypatch, capsys, pairs, tmp_path_factory):
 
     def run(module, *flags, pictures=False):
         if not pictures:
-            monkeypatch.setattr(entailment, "draw", lambda *anything: None)
-        flags = ["--data", pairs, "--cache", cache, *SMALL, *flags]
+            monkeypatch.setattr(classify, "show", lambda *anything: None)
+        if not {"--evaluate", "--predict"} & {*flags}:
+            flags = ["--data", pairs, "--cache", cache, *SMALL, *flags]
         monkeypatch.setattr(sys, "argv", [f"ch05_sequence/{module.__name__}.py", *map(str, flags)])
         torch.manual_seed(99)  # the program's own seed must be what counts
         try:
@@ -100,39 +102,61 @@ def test_training_leaves_figures_and_pictures(trained):
     assert f"bidirectional GRU with attention: {accuracy} of 90 pairs" in printed.splitlines()[-1]
 
 
-@pytest.mark.parametrize("implementation", ["cell", "layer"])
-def test_evaluate_repeats_the_figure_without_being_told_the_network(trained, program, tmp_path, implementation):
+def test_evaluate_repeats_the_figure_without_being_told_the_network_or_the_data(trained, program, tmp_path):
     expected = json.loads((trained / "summary.json").read_text())
     flags = ["--evaluate", "test", "--checkpoint", trained / "best.pt", "--out", tmp_path]
-    status, out, err = program(advanced_rnn, *flags, "--implementation", implementation)
-    assert not (tmp_path / "best.pt").exists()
+    status, out, err = program(advanced_rnn, *flags)
     assert status == 0, err
+    assert not (tmp_path / "best.pt").exists() and not (tmp_path / "summary.json").exists()
     assert f"accuracy {expected['accuracy']:.4f} over the 90 pairs of test" in out
     scored = json.loads((tmp_path / "evaluation_test.json").read_text())
     assert scored["accuracy"] == expected["accuracy"] and scored["loss"] == pytest.approx(expected["test_loss"])
 
 
+def test_a_readers_own_file_is_scored_with_the_words_of_the_run(trained, program, pairs, tmp_path):
+    lines = (pairs / "snli_1.0_test.jsonl").read_text().splitlines()[:30]
+    other = {"gold_label": "neutral", "sentence1": "A zebra sees a dog", "sentence2": "A dog yawns"}
+    unsure = {**other, "gold_label": "-", "sentence1": "two giraffes"}
+    own = tmp_path / "own.jsonl"
+    own.write_text("".join(f"{line}\n" for line in [*lines, json.dumps(other), json.dumps(unsure)]))
+    flags = ["--checkpoint", trained / "best.pt", "--out", tmp_path, "--evaluate", own]
+    status, out, err = program(advanced_rnn, *flags)
+    assert status == 0, err
+    assert re.search(r"own\.jsonl: 2 of its \d+ different words are unknown, such as yawns zebra\n", out)
+    assert "1 pairs left out: their annotators did not agree" in out
+    assert f"over the 31 pairs of {own}" in out
+    scored = json.loads((tmp_path / "evaluation_own.jsonl.json").read_text())
+    assert scored["pairs"] == 31 and 0.5 < scored["accuracy"] <= 1
+    status, _, err = program(advanced_rnn, *flags[:-1], tmp_path / "none.jsonl")
+    assert status == 2 and "none.jsonl: no split and no file; expected train, dev, test or JSON lines" in err
+    own.write_text(json.dumps({**other, "sentence1": 3}) + "\n")
+    status, _, err = program(advanced_rnn, *flags)
+    assert status == 2 and f"{own}, line 1: sentence1 is '3'; expected text" in err
+
+
+def test_a_single_file_is_split_in_three(program, pairs, tmp_path):
+    """The pairs that are reported have chosen no weights."""
+    lines = (pairs / "snli_1.0_train.jsonl").read_text().splitlines()
+    alone = tmp_path / "alone.jsonl"
+    alone.write_text("".join(f"{line}\n" for line in lines))
+    out = tmp_path / "out"
+    status, told, err = program(simple_rnn, "--data", alone, "--epochs", 1, "--out", out, "--seed", 3)
+    assert status == 0, err
+    counts = re.search(r"(\d+) pairs to train, (\d+) to choose the weights by, (\d+) to test", told)
+    assert sum(map(int, counts.groups())) == 450 and min(map(int, counts.groups())) > 20
+    # A fifth drawn by the run's seed, which scoring knows too.
+    status, again, err = program(simple_rnn, "--evaluate", "test", "--out", out)
+    assert status == 0, err
+    summary = json.loads((out / "summary.json").read_text())
+    assert f"accuracy {summary['accuracy']:.4f} over the {counts[3]} pairs" in again
+
+
 def network_of(trained, pairs, tmp_path):
-    args = entailment.parse(advanced_flags(), argv=[str(flag) for flag in (*SMALL, *GRU)])
+    args = advanced_rnn.read_flags([str(flag) for flag in (*SMALL, *GRU)])
     dataset = open_snli(pairs, cache=tmp_path)["test"]
     network = advanced_rnn.build(args, dataset.vocabulary)
-    checkpoints.load_weights(network, trained / "best.pt")
+    load_weights(network, trained / "best.pt")
     return network.eval(), dataset
-
-
-def advanced_flags():
-    """The parser of `advanced_rnn.main`, caught on its way."""
-    caught = []
-
-    def catch(parser, network=(), argv=None):
-        caught.append(parser)
-        raise cli.UserError("caught")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(entailment, "parse", catch)
-        with pytest.raises(cli.UserError):
-            advanced_rnn.main()
-    return caught[0]
 
 
 @torch.inference_mode()
@@ -147,12 +171,12 @@ def test_score_and_table_count_every_pair_once(trained, pairs, tmp_path, program
     summary = json.loads((trained / "summary.json").read_text())
     assert summary["accuracy"] == pytest.approx(confusion.trace().item() / 90)
     assert summary["test_loss"] == pytest.approx(sum(losses) / 90, rel=1e-5)
-    assert scoring.table(confusion, LABELS) in (trained / "printed.txt").read_text()
+    assert classify.table(confusion, LABELS) in (trained / "printed.txt").read_text()
 
 
 def test_the_table_has_recall_in_rows_and_precision_in_columns():
     confusion = torch.tensor([[8, 1, 1], [2, 4, 2], [0, 0, 0]])
-    rows = [line.split() for line in scoring.table(confusion, LABELS).splitlines()]
+    rows = [line.split() for line in classify.table(confusion, LABELS).splitlines()]
     assert rows[1] == ["entailment", "8", "1", "1", "80.0%", "80.0%"]
     assert rows[2] == ["neutral", "2", "4", "2", "50.0%", "80.0%"]
     assert rows[3] == ["contradiction", "0", "0", "0", "0.0%", "0.0%"]
@@ -171,18 +195,25 @@ def test_predict_gives_three_probabilities_for_each_pair(trained, pairs, tmp_pat
     ]
     lines = out.splitlines()
     assert lines[0] == "A man sees a dog. / A dog sees a zebra"
-    assert lines[1].endswith("unknown words, all read as one and the same: ., zebra")
+    assert lines[1] == "  unknown words, all read as one and the same: ., zebra"
     for line, pair in zip((lines[2], lines[4]), tokens, strict=True):
-        inputs = [entailment.pad([dataset.vocabulary.lookup(sentence)]) for sentence in pair]
+        words = [dataset.vocabulary.lookup(sentence) for sentence in pair]
+        inputs = [Sentences(torch.tensor([row]), torch.tensor([len(row)]), None) for row in words]
         expected = network(inputs).softmax(1)[0].tolist()
         told = dict(part.split() for part in line.split(", "))
         assert list(told) == list(LABELS)
         assert [float(chance) for chance in told.values()] == pytest.approx(expected, abs=0.0006)
     assert not (tmp_path / "summary.json").exists()
+    # Brackets are no words, and this network has no use for them.
+    trees = ["((a man) (sees (a dog)))", "(( a dog ) (sees (a man)))"]
+    plain = ["a man sees a dog", "a dog sees a man"]
+    told, as_plain = (program(advanced_rnn, "--predict", *given, *flags[5:])[1] for given in (trees, plain))
+    assert told.splitlines()[0] == "the brackets are not followed: this network reads the words alone"
+    assert told.splitlines()[-1] == as_plain.splitlines()[-1] and "unknown" not in told
 
 
 def test_the_saved_vocabulary_is_the_one_of_training(trained, pairs, tmp_path):
-    words = checkpoints.read(trained / "best.pt")["run"]["belongs"]["vocabulary"]
+    words = read(trained / "best.pt")["run"]["belongs"]["vocabulary"]
     assert words == open_snli(pairs, cache=tmp_path)["train"].vocabulary.words
     restored = Vocabulary.of_words(words)
     assert restored.words == words and restored.lookup([*words[2:], "zebras"]) == [*range(2, len(words)), 0]
@@ -192,7 +223,7 @@ def test_the_simple_program_draws_too(program, tmp_path):
     status, out, err = program(simple_rnn, "--epochs", 1, "--out", tmp_path, pictures=True)
     assert status == 0, err
     assert out.splitlines()[-1].startswith("Simple RNN: ")
-    for name in ("states", "words", "confusion"):
+    for name in ("states", "cell", "words", "confusion"):
         with Image.open(tmp_path / f"{name}.png") as picture:
             assert len(picture.convert("RGB").getcolors(1 << 24)) > 20
 
@@ -225,7 +256,7 @@ def test_vectors_are_copied_and_frozen_or_trained(program, pairs, tmp_path, froz
     status, out, err = program(simple_rnn, *flags, *["--freeze-vectors"] * frozen)
     assert status == 0, err
     assert re.search(rf"vectors.txt: .*{count - 3} of \d+ words", out)
-    weight = torch.load(tmp_path / "out" / "best.pt", weights_only=True)["model"]["embed.weight"]
+    weight = read(tmp_path / "out" / "best.pt")["model"]["embed.weight"]
     given = (torch.arange(2, count - 1) / 10)[:, None].expand(-1, 12)
     moved = (weight[2:-1] - given).abs().max()
     assert moved < 1e-6 if frozen else 1e-4 < moved < 0.1
@@ -246,17 +277,18 @@ def test_a_users_mistake_is_told_in_a_line(trained, program, tmp_path):
 
     weights = ["--checkpoint", trained / "best.pt"]
     assert "3 sentences make no pairs" in fails("--predict", "a man", "a dog", "a cat", *weights)
-    assert "sentence 2 is empty" in fails("--predict", "a man", " ", *weights)
-    assert "no split 'train2'; expected train, dev, test" in fails("--evaluate", "train2", *weights)
+    assert "' ': an empty sentence" in fails("--predict", "a man", " ", *weights)
+    assert "--evaluate train2: no split and no file; expected train, dev, test or JSON lines" in fails(
+        "--evaluate", "train2", *weights
+    )
     assert "best.pt: no such checkpoint; train first" in fails("--evaluate", "test")
     assert "--freeze-vectors belongs to --vectors" in fails("--freeze-vectors")
-    assert "'1' is not a number from 0 up to 1" in fails("--dropout", "1")
+    assert "'1' is not" in fails("--dropout", "1")
     assert "--batch-size 1: expected 2" in fails("--batch-size", 1)
     assert "no such file" in fails("--vectors", tmp_path / "no.txt")
+    assert "one layer read forwards" in fails("--implementation", "cell", "--layers", 2)
     assert "of another network" in fails("--evaluate", "test", *weights, module=simple_rnn)
-    other = write_pairs(tmp_path / "other", sizes=(3, 3, 3))
-    message = fails("--evaluate", "test", *weights, "--data", other)
-    assert f"--data {other}: its " in message and "expected the data of that run" in message
+    assert "was trained with gru" in fails("--evaluate", "test", *weights, "--cell", "lstm")
 
 
 @pytest.mark.real_data

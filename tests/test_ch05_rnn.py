@@ -1,19 +1,17 @@
 """Listings 5.5 and 5.8 to 5.13: values and gradients against torch's own layers, and padding that never leaks."""
 
-import copy
 import itertools
 
 import pytest
 import torch
 from torch import nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
-from ch05_sequence.advanced_rnn import LAYERS, Attention, AttentionClassifier, CellLoop, Encoder, build
-from ch05_sequence.entailment import pad
-from ch05_sequence.loaders.snli import PAD
+from ch05_sequence.advanced_rnn import LAYERS, Attention, AttentionClassifier, CellEncoder, Encoder, build, read_flags
+from ch05_sequence.loaders.snli import PAD, Sentences, together
 from ch05_sequence.pictures import rnn as rnn_pictures
 from ch05_sequence.simple_rnn import Encoder as SimpleEncoder
-from ch05_sequence.simple_rnn import Merger, RNNCell, RNNClassifier, join
+from ch05_sequence.simple_rnn import Merger, RNNCell, RNNClassifier
 
 EMBED, HIDDEN, WORDS = 4, 3, 30
 KINDS = list(itertools.product(["lstm", "gru"], [1, 2], [False, True]))
@@ -28,7 +26,8 @@ def float64():
 
 
 def sentences(*lengths):
-    return pad([torch.randint(2, WORDS, (length,)).tolist() for length in lengths])
+    words = [torch.randint(2, WORDS, (length,)) for length in lengths]
+    return Sentences(pad_sequence(words, True, PAD), torch.tensor(lengths), None)
 
 
 def close(left, right):
@@ -116,14 +115,16 @@ def test_the_merger_gives_both_their_difference_and_their_product():
 def classifiers():
     """A network for every kind: (name, network)."""
     yield "simple", RNNClassifier(WORDS, SimpleEncoder(EMBED, HIDDEN), fc1_dim=7)
+    for cell in LAYERS:
+        yield f"{cell} cell", RNNClassifier(WORDS, CellEncoder(EMBED, HIDDEN, cell), fc1_dim=7)
     for cell, layers, bidirectional in KINDS:
-        for implementation, Classifier in itertools.product(["cell", "layer"], [RNNClassifier, AttentionClassifier]):
-            encoder = Encoder(EMBED, HIDDEN, cell, layers, bidirectional, 0.3, implementation)
-            name = f"{cell} {layers} {bidirectional} {implementation} {Classifier.__name__}"
-            yield name, Classifier(WORDS, encoder, fc1_dim=7)
+        for Classifier in (RNNClassifier, AttentionClassifier):
+            encoder = Encoder(EMBED, HIDDEN, cell, layers, bidirectional, 0.3)
+            yield f"{cell} {layers} {bidirectional} {Classifier.__name__}", Classifier(WORDS, encoder, fc1_dim=7)
 
 
 def test_an_answer_does_not_depend_on_what_else_is_in_the_batch():
+    torch.manual_seed(3)  # of so few hidden units, all may end behind their ReLU
     premise, hypothesis = sentences(5, 1, 9, 3), sentences(2, 12, 1, 4)
     for name, network in classifiers():
         # Running statistics other than 0 and 1, and a vector for padding that would be seen.
@@ -150,7 +151,7 @@ def test_an_answer_does_not_depend_on_what_else_is_in_the_batch():
 def test_padding_gets_no_gradient():
     premise, hypothesis = sentences(5, 1, 9), sentences(2, 12, 1)
     for name, network in classifiers():
-        both = join(premise, hypothesis)
+        both = together(premise, hypothesis)
         embedded = network.embed(both.words).detach().requires_grad_()
         network.embed.forward = lambda words, given=embedded: given
         network((premise, hypothesis)).square().sum().backward()
@@ -159,60 +160,25 @@ def test_padding_gets_no_gradient():
         assert embedded.grad[~beyond].abs().sum() > 0, name
 
 
-@pytest.mark.parametrize("cell, layers, bidirectional", KINDS)
-def test_the_loop_over_cells_is_torchs_layer(cell, layers, bidirectional):
-    loop = CellLoop(cell, EMBED, HIDDEN, layers, bidirectional=bidirectional)
-    layer = LAYERS[cell](EMBED, HIDDEN, layers, bidirectional=bidirectional)
-    layer.load_state_dict(loop.state_dict())
-    embedded = torch.randn(5, 7, EMBED), torch.tensor([4, 7, 1, 7, 2])
-    results = []
-    for module in (loop, layer):
-        inputs = embedded[0].clone().requires_grad_()
-        packed = pack_padded_sequence(inputs, embedded[1], batch_first=True, enforce_sorted=False)
-        outputs, state = module(packed)
-        state = state if isinstance(state, tuple) else (state,)
-        assert len(state) == (2 if cell == "lstm" else 1)
-        weights = torch.linspace(1, 2, outputs.data.numel()).view_as(outputs.data)
-        ((outputs.data * weights).sum() + sum(part.square().sum() for part in state)).backward()
-        results.append((outputs, state, inputs.grad))
-    (ours, our_state, our_grad), (theirs, their_state, their_grad) = results
-    close(ours.data, theirs.data)
-    assert torch.equal(ours.batch_sizes, theirs.batch_sizes)
-    for mine, other in zip(our_state, their_state, strict=True):
-        assert mine.shape == (layers * (1 + bidirectional), 5, HIDDEN)
-        close(mine, other)
-    close(our_grad, their_grad)
-    same_gradients(loop, layer)
+@pytest.mark.parametrize("cell", LAYERS)
+def test_the_loop_over_cells_is_torchs_layer(cell):
+    encoder, layer = CellEncoder(EMBED, HIDDEN, cell), LAYERS[cell](EMBED, HIDDEN, batch_first=True)
+    layer.load_state_dict({f"{name}_l0": weight for name, weight in encoder.rnn.state_dict().items()})
+    words, lengths = torch.randn(5, 7, EMBED), torch.tensor([4, 7, 1, 7, 2])
+    ours, theirs = (words.clone().requires_grad_() for _ in range(2))
+    last = encoder(ours, lengths)
+    _, state = layer(pack_padded_sequence(theirs, lengths, batch_first=True, enforce_sorted=False))
+    their_last = state[0][0] if cell == "lstm" else state[0]
+    close(last, their_last)
+    for result in (last, their_last):
+        (result * torch.linspace(1, 2, result.numel()).view_as(result)).sum().backward()
+    close(ours.grad, theirs.grad)
+    same_gradients(encoder, layer)
 
 
-@pytest.mark.parametrize("cell, layers, bidirectional", KINDS)
-def test_a_checkpoint_serves_both_implementations(cell, layers, bidirectional):
-    by_cell = Encoder(EMBED, HIDDEN, cell, layers, bidirectional, implementation="cell")
-    by_layer = Encoder(EMBED, HIDDEN, cell, layers, bidirectional, implementation="layer")
-    assert by_cell.state_dict().keys() == by_layer.state_dict().keys()
-    embedded, lengths = torch.randn(3, 6, EMBED), torch.tensor([2, 6, 5])
-    before = by_cell(embedded, lengths)
-    assert (before - by_layer(embedded, lengths)).abs().max() > 1e-3
-    by_layer.load_state_dict(by_cell.state_dict())
-    close(by_layer(embedded, lengths), before)
-    other = Encoder(EMBED, HIDDEN, cell, layers, bidirectional, implementation="cell")
-    other.load_state_dict(by_layer.state_dict())
-    close(other(embedded, lengths), before)
-    # The average of the weights is a deep copy, which must save its own weights, not the network's.
-    twin = copy.deepcopy(other)
-    with torch.no_grad():
-        for parameter in twin.parameters():
-            parameter.zero_()
-    assert all(weight.abs().sum() == 0 for weight in twin.state_dict().values())
-    assert all(weight.abs().sum() > 0 for weight in other.state_dict().values())
-    twin.load_state_dict(by_layer.state_dict())
-    close(twin(embedded, lengths), before)
-
-
-@pytest.mark.parametrize("implementation", ["cell", "layer"])
-def test_the_encoders_answer_is_the_last_layers_last_state(implementation):
+def test_the_encoders_answer_is_the_last_layers_last_state():
     for cell, layers, bidirectional in KINDS:
-        encoder = Encoder(EMBED, HIDDEN, cell, layers, bidirectional, implementation=implementation)
+        encoder = Encoder(EMBED, HIDDEN, cell, layers, bidirectional)
         layer = LAYERS[cell](EMBED, HIDDEN, layers, bidirectional=bidirectional)  # sequence first, as on the page
         layer.load_state_dict(encoder.rnn.state_dict())
         embedded = torch.randn(2, 5, EMBED)
@@ -227,13 +193,11 @@ def test_the_encoders_answer_is_the_last_layers_last_state(implementation):
 
 def test_dropout_acts_between_layers_and_in_training_alone():
     embedded, lengths = torch.randn(3, 6, EMBED), torch.tensor([2, 6, 5])
-    for implementation in ("cell", "layer"):
-        one = Encoder(EMBED, HIDDEN, layers=1, dropout=0.9, implementation=implementation).train()
-        close(one(embedded, lengths), one(embedded, lengths))
-        two = Encoder(EMBED, HIDDEN, layers=2, dropout=0.9, implementation=implementation).train()
-        assert (two(embedded, lengths) - two(embedded, lengths)).abs().max() > 1e-3
-        two.eval()
-        close(two(embedded, lengths), two(embedded, lengths))
+    one, two = (Encoder(EMBED, HIDDEN, layers=layers, dropout=0.9).train() for layers in (1, 2))
+    close(one(embedded, lengths), one(embedded, lengths))
+    assert (two(embedded, lengths) - two(embedded, lengths)).abs().max() > 1e-3
+    two.eval()
+    close(two(embedded, lengths), two(embedded, lengths))
 
 
 def test_premise_and_hypothesis_pass_through_one_encoder():
@@ -281,20 +245,45 @@ def test_attention_is_that_of_the_formula():
             close(merged, compared.max(0).values)
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_the_gates_drawn_are_those_of_torchs_cell(cell):
-    encoder = Encoder(EMBED, HIDDEN, cell, implementation="layer")
+@pytest.mark.parametrize("cell, layers, bidirectional", KINDS)
+def test_the_gates_drawn_are_those_of_torchs_layers(cell, layers, bidirectional):
+    encoder = Encoder(EMBED, HIDDEN, cell, layers, bidirectional)
     sentence = torch.randn(6, EMBED)
-    values = rnn_pictures.gates(cell, encoder.rnn.state_dict(), sentence)
+    readers = rnn_pictures.all_gates(cell, encoder.rnn.state_dict(), sentence)
+    assert len(readers) == layers * (1 + bidirectional)
+    assert all(title.endswith(("forwards", "backwards")) == bidirectional for title in readers)
     outputs, _ = encoder.read(sentence[None], torch.tensor([6]))
-    close(values["hidden state"], outputs[0].detach())
-    for name, value in values.items():
-        assert value.shape == (6, HIDDEN)
-        assert "gate" not in name or ((value > 0) & (value < 1)).all()
-    if cell == "lstm":
-        close(values["output gate"] * values["cell state"].tanh(), values["hidden state"])
-        kept = values["forget gate"][1:] * values["cell state"][:-1]
-        assert ((values["cell state"][1:] - kept).abs() <= values["input gate"][1:] + 1e-12).all()
+    last = [*readers.values()][-1 - bidirectional :]
+    close(torch.cat([values["hidden state"] for values in last], 1), outputs[0].detach())
+    for values in readers.values():
+        for name, value in values.items():
+            assert value.shape == (6, HIDDEN)
+            assert "gate" not in name or ((value > 0) & (value < 1)).all()
+        if cell == "lstm":
+            close(values["output gate"] * values["cell state"].tanh(), values["hidden state"])
+
+
+@pytest.mark.parametrize("cell", LAYERS)
+def test_the_gates_of_a_cell_are_those_of_the_layer(cell):
+    encoder, sentence = CellEncoder(EMBED, HIDDEN, cell), torch.randn(6, EMBED)
+    (values,) = rnn_pictures.all_gates(cell, encoder.rnn.state_dict(), sentence).values()
+    close(values["hidden state"][-1], encoder(sentence[None], torch.tensor([6]))[0].detach())
+
+
+def test_an_open_update_gate_keeps_the_old_state():
+    """What the picture says of z, which the book's figure draws the other way round."""
+    cell = nn.GRUCell(EMBED, HIDDEN)
+    with torch.no_grad():
+        cell.bias_ih[HIDDEN : 2 * HIDDEN] = 50.0  # z is 1
+    h = torch.randn(2, HIDDEN)
+    close(cell(torch.randn(2, EMBED), h), h)
+    assert rnn_pictures.ENDS["update gate"] == "0 takes the new state, 1 keeps the old"
+
+
+def test_attention_is_drawn_of_words_in_another_order():
+    premise = ["a", "man", "sees", "a", "dog", "and", "a", "cat"]
+    assert rnn_pictures.out_of_order(premise, ["a", "man", "sees", "the", "cat"]) == 0
+    assert rnn_pictures.out_of_order(premise, ["the", "dog", "sees", "a", "man"]) == 2
 
 
 def test_words_in_the_plane_are_their_principal_components():
@@ -321,16 +310,16 @@ def test_the_first_words_gradient_comes_through_every_step():
 
 
 def test_the_flags_build_what_they_say():
-    class Args:
-        embed_dim, hidden_size, dropout, layers, bidirectional = 6, 5, 0.25, 2, True
-        cell, implementation, attention = "gru", "cell", True
-
-    network = build(Args, range(WORDS))
-    assert isinstance(network, AttentionClassifier) and isinstance(network.encoder.rnn, CellLoop)
+    flags = "--embed-dim 6 --hidden-size 5 --dropout 0.25 --layers 2 --bidirectional --cell gru --attention"
+    network = build(read_flags(flags.split()), range(WORDS))
+    assert isinstance(network, AttentionClassifier) and isinstance(network.encoder.rnn, nn.GRU)
     assert network.embed.weight.shape == (WORDS, 6) and network.encoder.size == 10
-    assert [type(cell) for cell in network.encoder.rnn.cells] == [nn.GRUCell] * 4
-    dropouts = [module.p for module in network.modules() if isinstance(module, nn.Dropout)]
-    assert dropouts == [0.25] * 4
+    assert (network.encoder.rnn.num_layers, network.encoder.rnn.dropout) == (2, 0.25)
+    assert [module.p for module in network.modules() if isinstance(module, nn.Dropout)] == [0.25] * 3
+    flags = ["--implementation", "cell", "--cell", "gru", "--word-spread", "0.1"]
+    network = build(read_flags(flags), range(900))
+    assert isinstance(network.encoder.rnn, nn.GRUCell)
+    assert network.embed.weight.std().item() == pytest.approx(0.1, rel=0.02)
 
 
 def test_what_the_pages_get_wrong_is_wrong():
@@ -356,5 +345,10 @@ def test_vectors_of_another_shape_are_refused_where_the_page_takes_them():
     embed = nn.Embedding(10, 5)
     embed.weight.data = torch.zeros(7, 3)  # 5.11
     assert embed(torch.tensor([6])).shape == (1, 3)
-    with torch.no_grad(), pytest.raises(RuntimeError, match="must match"):
-        nn.Embedding(10, 5).weight.copy_(torch.zeros(7, 3))
+    embed = nn.Embedding(10, 5)
+    with torch.no_grad():
+        embed.weight.copy_(torch.full((1, 5), 2.0))  # no check either: it broadcasts
+    assert (embed.weight == 2).all()
+    for shape in ((7, 3), (1, 5), (5,)):
+        with pytest.raises(RuntimeError, match="size mismatch"):
+            embed.load_state_dict({"weight": torch.zeros(shape)})

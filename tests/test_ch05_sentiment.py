@@ -7,55 +7,57 @@ from pathlib import Path
 import pytest
 import torch
 
-from ch05_sequence import sentiment, spinn
+from ch05_sequence import sentiment
+from ch05_sequence.loaders import treebank as loader
 from ch05_sequence.loaders.snli import PAD, PADDING
-from common.cli import UserError
+from common import cli
+from common.errors import UserError
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "sst"
 real_data = pytest.mark.real_data
 
 
 def test_a_tree_is_words_moves_and_labels():
-    words, moves, labels = sentiment.read_tree("(3 (2 It) (4 (3 really) (4 works)))")
+    words, moves, labels = loader.read_tree("(3 (2 It) (4 (3 really) (4 works)))")
     assert words == ["It", "really", "works"]
     assert moves == [3, 3, 3, 2, 2]
     assert labels == [2, 3, 4, 4, 3]
-    assert sentiment.read_tree("(2 a)") == (["a"], [3], [2])
+    assert loader.read_tree("(2 a)") == (["a"], [3], [2])
     # A space that does not break is part of the word.
-    assert sentiment.read_tree("(2 (2 1\xa01\\/2) (2 hours))")[0] == ["1\xa01\\/2", "hours"]
+    assert loader.read_tree("(2 (2 1\xa01\\/2) (2 hours))")[0] == ["1\xa01\\/2", "hours"]
 
 
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("", "an empty line"),
+        ("", "is no tree"),
         ("(5 a)", "label '5'; expected 0, 1, 2, 3 or 4"),
         ("(a)", "label 'a'"),
-        ("(2 (2 a) (2 b)", "1 brackets are not closed"),
-        ("(2 a))", r"'\)' behind the end"),
-        ("(2 a) (2 b)", r"'\(' behind the end"),
-        ("(2 (2 a))", "a node with 1 nodes below it"),
-        ("(2 (2 a) (2 b) (2 c))", "a node with 3 nodes below it"),
-        ("(2)", "a node with 0 nodes below it"),
-        ("(2 a b)", "'b' where a node ends"),
-        ("(2 (2 a) b)", "'b' where a node ends"),
-        ("(2 b (2 a))", "a node with 1 nodes below it"),
-        ("words", "'words'; expected a tree"),
+        ("(2 (2 a) (2 b)", "is no tree; expected"),
+        ("(2 a))", "is no tree"),
+        ("(2 a) (2 b)", "is no tree"),
+        ("(2 (2 a))", "is no tree"),
+        ("(2 (2 a) (2 b) (2 c))", "is no tree"),
+        ("(2)", "is no tree"),
+        ("(2 a b)", "is no tree"),
+        ("(2 (2 a) b)", "is no tree"),
+        ("(2 b (2 a))", "is no tree"),
+        ("words", "'words' is no tree"),
     ],
 )
 def test_a_line_that_is_no_tree_is_refused_with_file_and_line(line, said, tmp_path):
     path = tmp_path / "train.txt"
     path.write_text(f"(2 fine)\n{line}\n(2 fine)\n")
     with pytest.raises(UserError, match=f"train.txt, line 2: .*{said}"):
-        sentiment.read_trees(path)
+        loader.read_trees(path)
 
 
 def test_files_that_are_not_there_or_empty_are_refused(tmp_path):
     with pytest.raises(UserError, match="no such file"):
-        sentiment.read_trees(tmp_path / "train.txt")
+        loader.read_trees(tmp_path / "train.txt")
     (tmp_path / "train.txt").write_text("")
     with pytest.raises(UserError, match="no line; expected a tree a line"):
-        sentiment.read_trees(tmp_path / "train.txt")
+        loader.read_trees(tmp_path / "train.txt")
 
 
 def write_treebank(folder, sizes=(300, 60)):
@@ -87,7 +89,7 @@ def test_training_sentences_that_are_scored_too_are_left_out(treebank, tmp_path,
     train = (treebank / "train.txt").read_text()
     (doubled / "dev.txt").write_text(dev + "(2 neutral)\n")
     (doubled / "train.txt").write_text(train + dev)
-    splits = sentiment.open_sentiment(doubled)
+    splits = loader.open_treebank(doubled)
     told = capsys.readouterr().out
     assert "left out" in told and "dev.txt is the test" in told and "1 neutral sentences" in told
     words = {split: {tuple(dataset[n][0]) for n in range(len(dataset))} for split, dataset in splits.items()}
@@ -96,7 +98,7 @@ def test_training_sentences_that_are_scored_too_are_left_out(treebank, tmp_path,
 
 
 def test_a_batch_is_padded(treebank):
-    train = sentiment.open_sentiment(treebank.parent)["train"]
+    train = loader.open_treebank(treebank.parent)["train"]
     sentences, classes, nodes = train.__getitems__([0, 1, 2, 3])
     for row, index in enumerate(range(4)):
         words, moves, labels = train.trees[index]
@@ -106,41 +108,66 @@ def test_a_batch_is_padded(treebank):
         assert sentences.transitions[row, : 2 * n - 1].tolist() == moves
         assert (sentences.transitions[row, 2 * n - 1 :] == PADDING).all()
         assert nodes[row, : 2 * n - 1].tolist() == labels
-        assert (nodes[row, 2 * n - 1 :] == sentiment.NO_NODE).all()
+        assert (nodes[row, 2 * n - 1 :] == loader.NO_NODE).all()
         assert classes[row] == (labels[-1] > 2)
 
 
-@pytest.mark.parametrize("moves", [["--transitions", "gold", "--tracker-dim", "0"], ["--tracker-dim", "8"]])
+def run(*flags):
+    sentiment.main([*map(str, flags)])
+    cli.at_end.close()
+
+
+@pytest.mark.parametrize("moves", [["--tracker-dim", "0"], ["--tracker-dim", "8"]])
 def test_program_learns_sentiment(treebank, tmp_path, moves, capsys):
-    flags = ["--data", str(treebank.parent), "--out", str(tmp_path), "--device", "cpu"]
-    network = ["--embed-dim", "12", "--hidden-size", "12", *moves]
-    spinn.main([*flags, *network, "--batch-size", "20", "--dropout", "0", "--lr", "0.02", "--epochs", "25"])
+    out = ["--out", tmp_path, "--device", "cpu"]
+    network = ["--embed-dim", 12, "--hidden-size", 12, "--dropout", 0, "--word-spread", 0.5, *moves]
+    run("--data", treebank.parent, *out, *network, "--batch-size", 20, "--lr", 0.02, "--epochs", 25)
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["accuracy"] > 0.95
-    text = "( ( the film1 ) ( is ( not good ) ) )" if "gold" in moves else "the film1 is not good"
+    # What the network is like, which data it was trained on and with which words, the run has kept.
+    text = "((the film1) (is (not good)))" if "0" in moves else "the film1 is not good"
     capsys.readouterr()
-    spinn.main([*flags, "--predict", text])  # what the network is like, the run has kept
-    name, chances = capsys.readouterr().out.splitlines()
+    run(*out, "--predict", text.replace("good", "x"))
+    name, unknown, chances = capsys.readouterr().out.splitlines()[-3:]
+    assert unknown == "  unknown words, all read as one and the same: x"
+    run(*out, "--predict", text)
+    name, chances = capsys.readouterr().out.splitlines()[-2:]
     assert name == text
     assert float(chances.split()[1].rstrip(",")) > 0.5 and chances.split()[0] == "negative"
+    run(*out, "--evaluate", "test")
+    assert json.loads((tmp_path / "evaluation_test.json").read_text())["accuracy"] == summary["accuracy"]
+    own = tmp_path / "own.txt"
+    own.write_text("(0 (2 (2 the) (2 film2)) (0 (2 is) (0 awful)))\n(2 (2 the) (2 zebra))\n(4 (2 quite) (4 great))\n")
+    capsys.readouterr()
+    run(*out, "--evaluate", own)
+    told = capsys.readouterr().out
+    assert "own.txt: 1 neutral sentences of 3 left out" in told
+    assert "1 of its 6 different words are unknown, such as quite" in told and "over the 2 sentences" in told
+
+
+def test_the_treebank_has_no_sample_and_a_file_must_be_there(tmp_path):
+    with pytest.raises(UserError, match="--data DIR is needed"):
+        sentiment.read_flags(["--out", str(tmp_path)])
 
 
 def test_labels_of_all_nodes_are_learnt_from():
     torch.manual_seed(0)
     sides, nodes = torch.randn(2, 2), torch.randn(2, 3, 5)
-    labels = torch.tensor([[2, 3, 4], [1, sentiment.NO_NODE, sentiment.NO_NODE]])
-    target = (torch.tensor([1, 0]), {"nodes": labels, "transitions": torch.tensor([[3, 3, 2], [3, 1, 1]])})
+    labels = torch.tensor([[2, 3, 4], [1, loader.NO_NODE, loader.NO_NODE]])
+    target = {"labels": torch.tensor([1, 0]), "nodes": labels, "transitions": torch.tensor([[3, 3, 2], [3, 1, 1]])}
     chances = nodes.log_softmax(2)
     expected = -(chances[0, 0, 2] + chances[0, 1, 3] + chances[0, 2, 4] + chances[1, 0, 1]) / 4
-    torch.testing.assert_close(spinn.tree_loss(1.0, (sides, nodes), target), expected)
-    predicted = target[1]["transitions"]
-    on_own_moves = torch.nn.functional.cross_entropy(sides, target[0])
-    torch.testing.assert_close(spinn.tree_loss(1.0, (sides, nodes, predicted), target), on_own_moves)
+    output = {"logits": sides, "nodes": nodes}
+    criterion = torch.nn.CrossEntropyLoss()
+    torch.testing.assert_close(sentiment.tree_loss(criterion, 1.0, output, target), expected)
+    on_own_moves = torch.nn.functional.cross_entropy(sides, target["labels"])
+    output["moves"] = target["transitions"]
+    torch.testing.assert_close(sentiment.tree_loss(criterion, 1.0, output, target), on_own_moves)
 
 
 @real_data
 @pytest.mark.skipif(not REAL.is_dir(), reason="the Stanford Sentiment Treebank is not there")
 def test_the_real_treebank(capsys):
-    splits = sentiment.open_sentiment(REAL)
+    splits = loader.open_treebank(REAL)
     assert len(splits["test"]) == 872  # the published number of its development sentences that are not neutral
     assert "1102 of its 9645 sentences are for scoring too" in capsys.readouterr().out

@@ -1,19 +1,26 @@
 """Listings 5.14 to 5.17: the page's modules, the batched twin, the program and its pictures."""
 
+import functools
 import json
+import os
 import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from ch05_sequence import entailment, spinn
-from ch05_sequence.loaders.snli import PAD, PADDING, REDUCE, SHIFT, Sentences, parse
+from ch05_sequence import spinn
+from ch05_sequence.loaders.snli import PAD, PADDING, REDUCE, SHIFT, Sentences, parse, together
 from ch05_sequence.pictures import spinn as spinn_pictures
-from ch05_sequence.spinn_fast.batched import BatchedSPINN
+from ch05_sequence.spinn_fast.batched import BatchedSPINN, agrees_with_page
 from ch05_sequence.spinn_fast.plan import plan
 from ch05_sequence.spinn_page import SPINN, Reduce, Tracker, bundle, tree_lstm, unbundle
-from common.cli import UserError
+from common import cli
+from common.errors import UserError
 from tests.test_ch05_programs import write_pairs
 
 SIZE = 6
@@ -215,16 +222,30 @@ def test_an_answer_does_not_depend_on_the_batch(kind, tracker_size):
             torch.testing.assert_close(together[number : number + 1], alone, rtol=0, atol=1e-6)
 
 
-def test_a_plan_gives_every_node_one_slot():
+@pytest.mark.parametrize("tracked", [False, True])
+def test_a_plan_gives_every_node_one_slot_and_reads_what_the_page_reads(tracked):
     _, lengths, moves = batch_of([1, 4, 11, 4])
-    for tracked in (False, True):
-        forest, steps = plan(lengths, moves, "cpu", tracked)
-        inner, count = int((lengths - 1).sum()), int((2 * lengths - 1).sum())
-        slots = torch.cat((forest.word_slots, forest.slots))
-        assert slots.sort().values.tolist() == list(range(count))
-        assert sum(forest.sizes) == inner and 2 * inner + len(lengths) == count
-        assert (steps is None) != tracked
-    assert sum(steps.sizes) == count
+    planned = plan(lengths, moves, "cpu", tracked)
+    inner, count = int((lengths - 1).sum()), int((2 * lengths - 1).sum())
+    slots = torch.cat((planned.word_slots, planned.slots))
+    assert slots.sort().values.tolist() == list(range(count))
+    assert sum(planned.sizes) == inner and 2 * inner + len(lengths) == count
+    assert sum(planned.step_sizes) == count == len(planned.reads)
+    # Against the parser by hand: what lies on top of the buffer, on top of the stack and second there.
+    for row, (length, made) in enumerate(zip(lengths.tolist(), moves.tolist())):
+        slot_of = planned.nodes[row].tolist()
+        shifted = [slot for slot, move in zip(slot_of, made) if move == SHIFT]
+        stack, buffer = [count, count], shifted
+        for step in range(2 * length - 1):
+            reads = planned.reads[planned.steps[row, step]].tolist()
+            assert reads == [buffer[0] if buffer else count, stack[-1], stack[-2]]
+            if made[step] == SHIFT:
+                buffer = buffer[1:]
+            else:
+                left, right = stack[-2:]
+                assert right == left + 1 and left % 2 == 0
+                stack = stack[:-2]
+            stack.append(slot_of[step])
 
 
 # The parser of its own
@@ -261,13 +282,65 @@ def test_the_loss_weighs_the_trackers_moves():
     logits, labels = torch.randn(3, 3), torch.tensor([0, 1, 2])
     scores, moves = torch.randn(6, 5, 4), torch.tensor([[3, 3, 2, 1, 1]] * 6)
     plain = F.cross_entropy(logits, labels)
-    target = (labels, {"transitions": moves})
+    target = {"labels": labels, "transitions": moves}
     moved = F.cross_entropy(scores[:, :3].flatten(0, 1), moves[:, :3].flatten())
-    torch.testing.assert_close(spinn.pair_loss(0.3, (logits, scores), target), plain + 0.3 * moved)
-    torch.testing.assert_close(spinn.pair_loss(0.3, (logits, moves), target), plain)
+    loss = functools.partial(spinn.pair_loss, torch.nn.CrossEntropyLoss(), 0.3)
+    torch.testing.assert_close(loss({"logits": logits, "move_scores": scores}, target), plain + 0.3 * moved)
+    torch.testing.assert_close(loss({"logits": logits, "moves": moves}, target), plain)
     predicted = moves.clone()
     predicted[0, 2] = SHIFT
-    assert spinn.share_right((logits, predicted), target).item() == pytest.approx(17 / 18)
+    assert spinn.share_right({"moves": predicted}, target).item() == pytest.approx(17 / 18)
+
+
+# Whose code runs
+
+
+def test_the_page_and_its_twin_agree_until_a_line_is_changed(monkeypatch, capsys):
+    assert agrees_with_page()
+    state = torch.get_rng_state()
+    flags = ["--tracker-dim", "3", "--hidden-size", "4", "--device", "cpu"]
+    assert type(spinn.build_encoder(spinn.read_flags(flags)).spinn) is BatchedSPINN
+    assert "batched twin runs, whose answers are those of spinn_page.py" in capsys.readouterr().out
+    assert not torch.equal(state, torch.get_rng_state())  # the weights are drawn, and by the seed alone
+
+    def changed(self, left_in, right_in, tracking=None):
+        return Reduce.original(self, right_in, left_in, tracking)
+
+    monkeypatch.setattr(Reduce, "original", Reduce.forward, raising=False)
+    monkeypatch.setattr(Reduce, "forward", changed)
+    assert not agrees_with_page()
+    assert type(spinn.build_encoder(spinn.read_flags(flags)).spinn) is SPINN
+    assert "spinn_page.py runs, whose answers are no longer its batched twin's" in capsys.readouterr().out
+    spinn.build_encoder(spinn.read_flags([*flags, "--implementation", "batched"]))
+    assert "what is changed in spinn_page.py changes nothing" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "line, other",
+    [
+        ("lstm_in += self.right(right[0])", "lstm_in -= self.right(right[0])"),
+        ("x = torch.cat((buf, stack1, stack2), 1)", "x = torch.cat((buf, stack1, stack1), 1)"),
+        ("c = a.tanh() * i.sigmoid()", "c = a.sigmoid() * i.sigmoid()"),
+        ("key=lambda move: score[move].item()", "key=lambda move: -score[move].item()"),
+    ],
+)
+def test_a_line_changed_on_the_page_changes_the_run(line, other, pairs, tmp_path):
+    """As a reader does it: in the file, and then the command."""
+    root = Path(__file__).parents[1]
+    for name in ("ch05_sequence", "common", "data"):
+        shutil.copytree(root / name, tmp_path / name, ignore=shutil.ignore_patterns("samples", "cache", "__pycache__"))
+    page = tmp_path / "ch05_sequence" / "spinn_page.py"
+    text = page.read_text()
+    assert text.count(line) == 1
+    page.write_text(text.replace(line, other))
+    command = f"{sys.executable} ch05_sequence/spinn.py --data {pairs} --cache {tmp_path} --epochs 1 --device cpu"
+    small = "--embed-dim 4 --hidden-size 4 --tracker-dim 3 --batch-size 60 --out out"
+    environment = os.environ | {"PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    ran = subprocess.run(
+        [*command.split(), *small.split()], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "spinn_page.py runs, whose answers are no longer its batched twin's" in ran.stdout
 
 
 # The program
@@ -286,47 +359,65 @@ def flags(pairs, tmp_path, tmp_path_factory):
     return ["--data", str(pairs), "--cache", str(cache), "--out", str(tmp_path / "run"), *small]
 
 
+def run(*flags):
+    spinn.main([*map(str, flags)])
+    cli.at_end.close()
+
+
 def test_program_learns_parses_and_draws(flags, tmp_path, capsys):
-    spinn.main([*flags, "--epochs", "12", "--lr", "0.02"])
+    run(*flags, "--epochs", 12, "--lr", 0.02)
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["accuracy"] > 0.9
     assert summary["transition_accuracy"] > 0.99
-    for picture in ("steps.png", "parse.png", "confusion.png", "curves.png"):
+    for picture in ("steps.png", "parse.png", "plan.png", "words.png", "confusion.png", "curves.png"):
         assert (tmp_path / "run" / picture).stat().st_size > 5000
+    out = ["--out", tmp_path / "run", "--device", "cpu"]
 
     def answer(*given):
         capsys.readouterr()
-        spinn.main([*flags, "--predict", *given])
-        line = capsys.readouterr().out.splitlines()[-1]
-        return {part.split()[0]: float(part.split()[1]) for part in line.split(", ")}
+        run(*out, "--predict", *given)
+        *told, line = capsys.readouterr().out.splitlines()
+        return {part.split()[0]: float(part.split()[1]) for part in line.split(", ")}, "\n".join(told)
 
-    found = answer("a man sees a dog", "a dog sees a man")
+    found, _ = answer("a man sees a dog", "a dog sees a man")
     assert max(found, key=found.get) == "contradiction" and sum(found.values()) == pytest.approx(1, abs=0.002)
-    trees = ["( ( a man ) ( sees ( a dog ) ) )", "( ( a dog ) ( sees ( a man ) ) )"]
-    assert answer(*trees, "--transitions", "gold") == pytest.approx(found, abs=0.002)
-    assert answer(*trees, "--implementation", "page") == pytest.approx(found, abs=0.002)
+    # Brackets, with blanks or without: followed where that was asked for, and else a line says that they are not.
+    for trees in (
+        ["( ( a man ) ( sees ( a dog ) ) )", "( ( a dog ) ( sees ( a man ) ) )"],
+        ["((a man) (sees (a dog)))", "((a dog) (sees (a man)))"],
+    ):
+        followed, told = answer(*trees, "--transitions", "gold")
+        assert followed == pytest.approx(found, abs=0.002) and "not followed" not in told
+        own, told = answer(*trees, "--implementation", "page")
+        assert own == pytest.approx(found, abs=0.002)
+        assert "the brackets are not followed: this network reads the words alone, along moves of its own" in told
+    _, told = answer("((a man) (sees (a zebra)))", "((a dog) yawns)", "--transitions", "gold")
+    assert "unknown words, all read as one and the same: zebra, yawns" in told
     for wrong, said in (
-        (["a man sees a dog", "a dog", "--transitions", "gold"], "no parse"),
+        (["((a man) (sees (a dog)))", "a dog", "--transitions", "gold"], "'a dog': no parse"),
         (["( a man", "a dog"], "unbalanced"),
+        (["(a man sleeps)", "a dog"], "not two children"),
         (["a man"], "pairs"),
+        (["a man", " "], "' ': an empty sentence"),
     ):
         with pytest.raises(UserError, match=said):
-            spinn.main([*flags, "--predict", *wrong])
+            run(*out, "--predict", *wrong)
 
 
 def test_implementations_train_alike(flags, tmp_path):
     figures = {}
     for kind in ("page", "batched"):
         out = tmp_path / kind
-        spinn.main([*flags, "--epochs", "1", "--implementation", kind, "--out", str(out)])
+        run(*flags, "--epochs", 1, "--implementation", kind, "--out", out)
         figures[kind] = json.loads((out / "metrics.jsonl").read_text())
     for name in ("loss", "valid_loss", "accuracy", "transition_accuracy"):
         assert figures["page"][name] == pytest.approx(figures["batched"][name], abs=1e-4)
 
 
 def test_no_tracker_no_prediction(flags, capsys):
+    assert spinn.read_flags([*flags, "--tracker-dim", "0"]).transitions == "gold"
     with pytest.raises(SystemExit) as refusal:
-        spinn.main([*flags, "--tracker-dim", "0"])
+        spinn.read_flags([*flags, "--tracker-dim", "0", "--transitions", "predicted"])
     assert refusal.value.code == 2
     assert "needs a tracker" in capsys.readouterr().err
 
@@ -336,19 +427,19 @@ def test_sentences_without_parse_are_refused_with_file_and_line(flags, tmp_path)
     lines = [{"gold_label": "neutral", "sentence1": f"man {n}", "sentence2": "a dog"} for n in range(40)]
     plain.write_text("".join(json.dumps(line) + "\n" for line in lines))
     with pytest.raises(UserError, match=r"plain.jsonl, line 1: .*parse"):
-        spinn.main([*flags, "--data", str(plain)])
+        run(*flags, "--data", plain)
 
 
-def test_join_pads_words_and_moves():
+def test_sentences_together_are_padded_words_and_moves():
     def one(tree):
         words, moves = parse(tree)
         return Sentences(torch.arange(5, 5 + len(words))[None], torch.tensor([len(words)]), torch.tensor([moves]))
 
-    both = spinn.join(one("( a b )"), one("( ( a b ) c )"))
-    assert both.words.tolist() == [[5, 6, PAD], [5, 6, 7]]
+    both = together(one("( a b )"), one("( ( a b ) c )"))
+    assert both.words.tolist() == [[5, 6, PAD], [5, 6, 7]] and both.lengths.tolist() == [2, 3]
     assert both.transitions.tolist() == [[3, 3, 2, 1, 1], [3, 3, 2, 3, 2]]
-    plain = entailment.pad([[5, 6]])
-    assert spinn.join(plain, plain).transitions is None
+    plain = one("( a b )")._replace(transitions=None)
+    assert together(plain, one("( a b )")).transitions is None
 
 
 def test_figure_5_10_shows_the_states_of_the_parser():

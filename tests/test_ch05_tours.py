@@ -32,7 +32,7 @@ def tour(name):
         printed = io.StringIO()
         with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
             out = tmp_path_factory.mktemp(name)
-            patch.setattr(sys, "argv", [f"{name}.py", "--device", "cpu", "--out", str(out)])
+            patch.setattr(sys, "argv", [f"{name}.py", "--out", str(out)])
             patch.setattr(data.sentence_pairs, "make_sentence_pairs", lambda root: sample)
             variables = runpy.run_path(str(CHAPTER / f"{name}.py"), run_name="__main__")
         return variables | {"printed": printed.getvalue()}

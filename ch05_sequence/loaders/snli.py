@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -16,7 +17,7 @@ from ch05_sequence.loaders.snli_file import LABELS, PADDING, REDUCE, SHIFT, pars
 from common.cli import UserError
 
 __all__ = ["LABELS", "PAD", "PADDING", "REDUCE", "SHIFT", "UNKNOWN", "Pairs", "Sentences", "Vocabulary"]
-__all__ += ["open_snli", "parse", "require_parses", "tokenize"]
+__all__ += ["open_file", "open_snli", "parse", "require_parses", "together", "tokenize"]
 
 UNKNOWN, PAD = 0, 1
 
@@ -31,6 +32,20 @@ class Sentences(NamedTuple):
     def to(self, device, non_blocking=False):
         """The same batch on another device."""
         return Sentences(*(part if part is None else part.to(device, non_blocking=non_blocking) for part in self))
+
+
+def together(first, second):
+    """Two batches of `Sentences` as one: the rows of the first, then those of the second."""
+    longest = max(first.words.shape[1], second.words.shape[1])
+    parts = []
+    for part in (first, second):
+        missing = longest - part.words.shape[1]
+        moves = part.transitions
+        if moves is not None:
+            moves = F.pad(moves, (0, 2 * missing), value=PADDING)  # a word more is two moves more
+        parts.append((F.pad(part.words, (0, missing), value=PAD), part.lengths, moves))
+    words, lengths, moves = zip(*parts)
+    return Sentences(torch.cat(words), torch.cat(lengths), None if None in moves else torch.cat(moves))
 
 
 class Vocabulary:
@@ -64,7 +79,7 @@ class Vocabulary:
 
 
 class Pairs(Dataset):
-    """One split of SNLI, in memory.
+    """One split of SNLI, in memory. It makes whole batches: `DataLoader(pairs, batch_size=4, collate_fn=keep)`.
 
     Args:
         packed: the `PackedFile` that the pairs come from.
@@ -102,7 +117,8 @@ class Pairs(Dataset):
         return premise, hypothesis, LABELS[self._labels[index]]
 
     def __getitems__(self, indices):
-        """The examples as a batch, which is what a `DataLoader` asks for: ((premise, hypothesis), labels).
+        """The examples as a batch: ((premise, hypothesis), labels). A `DataLoader` asks for it, and with
+        `common.batches.keep` for its `collate_fn` gives it on as it is.
 
         Returns:
             two `Sentences`, and the places of the labels in LABELS, (batch,) int64.
@@ -154,17 +170,17 @@ def require_parses(pairs):
         )
 
 
-def open_snli(folder, lower=True, cache=None):
+def open_snli(folder, lower=True, cache=None, vocabulary=None, seed=0):
     """The splits of SNLI, a dictionary from "train", "dev" and "test" to `Pairs`.
-
-    The vocabulary is that of the training split alone.
 
     Args:
         folder: holds `snli_1.0_train.jsonl`, `snli_1.0_dev.jsonl` and `snli_1.0_test.jsonl`. Where there is only a
-            development file, or where `folder` is itself a file of JSON lines, four fifths of its pairs are for
-            training, and the last fifth is "dev" as well as "test"; a printed line says so.
+            development file, or where `folder` is itself a file of JSON lines, it is split in three, as a printed line
+            says.
         lower: whether words are turned into lower case.
         cache: the folder where the arrays of files once read are kept, by default `data/cache`.
+        vocabulary: the words that a trained network knows; by default that of the training split is made.
+        seed: draws which pairs of a single file are for what.
 
     Raises:
         UserError: a file is missing, or a line of it is not as SNLI's are.
@@ -175,10 +191,10 @@ def open_snli(folder, lower=True, cache=None):
     if alone == folder or (alone.exists() and not files["train"].exists()):
         files = dict.fromkeys(files, alone)
         packed = dict.fromkeys(files, read_file(alone, lower, cache))
-        rows = split_by_premise(packed["train"], alone)
+        rows = split_by_premise(packed["train"], alone, seed)
         print(
-            f"{alone} alone: {len(rows['train'])} of its pairs are to train on, {len(rows['test'])} to score; "
-            "no premise is among both"
+            f"{alone} alone: {len(rows['train'])} of its pairs are to train on, {len(rows['dev'])} to choose the "
+            f"weights by, {len(rows['test'])} to score; no premise is in two of them"
         )
     else:
         for path in files.values():
@@ -186,12 +202,30 @@ def open_snli(folder, lower=True, cache=None):
                 raise UserError(f"{path}: no such file; expected snli_1.0_train.jsonl, _dev and _test in {folder}")
         packed = {split: read_file(path, lower, cache) for split, path in files.items()}
         rows = dict.fromkeys(files, slice(None))
-    vocabulary = Vocabulary(count_words(packed["train"], rows["train"]))
+    vocabulary = vocabulary or Vocabulary(count_words(packed["train"], rows["train"]))
     return {split: Pairs(packed[split], path, vocabulary, rows[split]) for split, path in files.items()}
 
 
+def open_file(path, vocabulary, lower=True, cache=None):
+    """All labelled pairs of a file of one's own, as `Pairs` with the vocabulary of a trained network.
+
+    Prints how many pairs are left out, and which words the network does not know.
+    """
+    packed = read_file(path, lower, cache)
+    tell_unknown(path, packed.spelling, vocabulary)
+    return Pairs(packed, path, vocabulary)
+
+
+def tell_unknown(path, words, vocabulary):
+    """Prints how many of a file's different words a network does not know."""
+    unknown = sorted({word for word in words if vocabulary.lookup([word]) == [UNKNOWN]})
+    examples = f", such as {' '.join(unknown[:5])}" if unknown else ""
+    print(f"{path}: {len(unknown)} of its {len(set(words))} different words are unknown{examples}")
+
+
 def split_by_premise(packed, path, seed=0):
-    """Four fifths of a file's pairs to train on and one fifth to score, drawn at random; a dictionary of rows.
+    """A file's pairs, drawn at random: a fifth to score, a tenth of the rest to choose the weights by, the others to
+    train on; a dictionary of rows.
 
     Pairs that share a premise stay together: a premise known from training would give a part of the answer away.
     """
@@ -200,11 +234,12 @@ def split_by_premise(packed, path, seed=0):
     premises = [packed.words[start : start + length].tobytes() for start, length in zip(starts, lengths)]
     premises = np.array([numbers.setdefault(premise, len(numbers)) for premise in premises])
     places = np.random.default_rng(seed).permutation(len(numbers))[premises]
-    first_scored = np.sort(places)[len(places) * 4 // 5]
-    train, scored = (places < first_scored).nonzero()[0], (places >= first_scored).nonzero()[0]
-    if not train.size:
-        raise UserError(f"{path}: {len(numbers)} premises; expected some to train on and some to score")
-    return {"train": train, "dev": scored, "test": scored}
+    first_dev, first_test = np.sort(places)[[len(places) * 72 // 100, len(places) * 4 // 5]]
+    splits = {"train": places < first_dev, "dev": (places >= first_dev) & (places < first_test)}
+    splits = {split: rows.nonzero()[0] for split, rows in (splits | {"test": places >= first_test}).items()}
+    if not all(rows.size for rows in splits.values()):
+        raise UserError(f"{path}: {len(numbers)} premises; expected some to train on, to choose by, and to score")
+    return splits
 
 
 def count_words(packed, rows):

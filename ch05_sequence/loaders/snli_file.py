@@ -133,10 +133,12 @@ def _read_line(line):
     sentences = []
     for name in ("sentence1", "sentence2"):
         binary = example.get(f"{name}_binary_parse")
+        field = f"{name}_binary_parse" if binary else name
         text = binary or example.get(name)
+        if text is None:
+            raise ValueError(f"no {name}_binary_parse and no {name}; expected one of them")
         if not isinstance(text, str):
-            found = "no" if text is None else shorten(json.dumps(text)) + " is"
-            raise ValueError(f"{found} {name}_binary_parse or {name}; expected text")
+            raise ValueError(f"{field} is {shorten(json.dumps(text))}; expected text")
         sentences.append((text, bool(binary)))
     return label, sentences
 

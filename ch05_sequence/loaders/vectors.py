@@ -1,6 +1,7 @@
 """Word vectors from a file in GloVe's format (Pennington and others 2014): on each line a word and its numbers."""
 
 import contextlib
+import itertools
 import re
 import zipfile
 import zlib
@@ -14,6 +15,8 @@ from common import downloads
 from common.errors import UserError
 from common.files import bare_lines, require_file
 from data import place
+
+LARGEST = torch.finfo(torch.float32).max
 
 
 def load_vectors(source, vocabulary, dimension, cache=None):
@@ -41,12 +44,7 @@ def load_vectors(source, vocabulary, dimension, cache=None):
             place = places.get(word)
             if place is None or found[place]:
                 continue
-            try:
-                weight[place] = [float(number) for number in line.rsplit(b" ", dimension)[1:]]
-            except ValueError as error:
-                raise UserError(f"{where}: {error}; expected a word and {dimension} numbers") from None
-            if not np.isfinite(weight[place]).all():
-                raise UserError(f"{where}: a number that is not finite; expected {dimension} that are")
+            weight[place] = _numbers(line, dimension, where)
             found[place] = True
     if not found.any():
         raise UserError(f"{source}: none of the {len(vocabulary)} words of the data is in it; expected most of them")
@@ -66,6 +64,38 @@ def load_vectors(source, vocabulary, dimension, cache=None):
     return weight
 
 
+def frequent_vectors(source, count=20_000, cache=None):
+    """The first words of a file, in GloVe's files the most frequent, a list, and their vectors, (words, dimension)."""
+    with _open(source, cache) as file:
+        lines = [*itertools.islice(file, count)]
+    dimension = lines[-1].rstrip().count(b" ") if lines else 0
+    if not dimension:
+        raise UserError(f"{source}: no vectors; expected a word and its numbers a line")
+    words, rows = [], []
+    for where, word, line in _entries(lines, source, dimension):
+        words.append(word.decode(errors="replace"))
+        rows.append(_numbers(line, dimension, where))
+    return words, torch.tensor(rows)
+
+
+def _numbers(line, dimension, where):
+    try:
+        numbers = [float(number) for number in line.rsplit(b" ", dimension)[1:]]
+    except ValueError as error:
+        raise UserError(f"{where}: {error}; expected a word and {dimension} numbers") from None
+    if not all(abs(number) <= LARGEST for number in numbers):
+        raise UserError(f"{where}: a number that is not finite in float32; expected {dimension} that are")
+    return numbers
+
+
+def _is_number(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _entries(lines, source, dimension):
     """Of each line where it stands, for messages, its word, and the line itself, as bytes."""
     for number, (where, line) in enumerate(bare_lines(lines, source), 1):
@@ -73,10 +103,10 @@ def _entries(lines, source, dimension):
         spaces = line.count(b" ")
         if number == 1 and spaces == 1 and dimension > 1:
             continue  # word2vec's and fastText's files begin with their size
-        # The 840B file has words with spaces in them, but not so early.
-        if spaces < dimension or (spaces > dimension and number <= 2):
-            raise UserError(f"{where}: {spaces} numbers after the word; expected {dimension} (--embed-dim)")
         word = line.partition(b" ")[0] if spaces == dimension else line.rsplit(b" ", dimension)[0]
+        # The 840B file has words with spaces in them, such as ". . ."; a number too many is no part of a word.
+        if spaces < dimension or (spaces > dimension and _is_number(word.rpartition(b" ")[2])):
+            raise UserError(f"{where}: {spaces} numbers after the word; expected {dimension} (--embed-dim)")
         yield where, word, line
 
 

@@ -2,10 +2,13 @@
 
 import matplotlib.pyplot as plt
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from ch05_sequence.loaders.snli import PADDING, REDUCE, SHIFT
+from ch05_sequence.spinn_fast.plan import plan
 
 WORDS_OF_STEPS = 9  # a longer sentence has more steps than a page has lines
+WORDS_OF_PLAN = 6
 
 
 def shift_reduce(words, moves):
@@ -33,9 +36,20 @@ def bracketed(node):
     return node if isinstance(node, str) else f"({bracketed(node[0])} {bracketed(node[1])})"
 
 
-def save_steps(words, moves, path):
-    """Draws a line a step: the move, the stack with its top at the right, and the buffer with the next word first."""
-    states = shift_reduce(words, moves)
+def near_length(texts, length):
+    """The place of the sentence, a list of words, whose length comes nearest."""
+    return min(range(len(texts)), key=lambda place: abs(len(texts[place]) - length))
+
+
+def save_steps(texts, moves, path):
+    """Draws a line a step: the move, the stack with its top at the right, and the buffer with the next word first.
+
+    Args:
+        texts: sentences, lists of words; one of them is drawn that has room on a page.
+        moves: their moves, lists.
+    """
+    place = near_length(texts, WORDS_OF_STEPS)
+    words, states = texts[place], shift_reduce(texts[place], moves[place])
     stack_width = max(sum(len(bracketed(node)) + 3 for node in stack) for _, stack, _ in states)
     buffer_width = sum(len(word) + 3 for word in words)
     height = 0.34 * (len(states) + 2)
@@ -102,8 +116,11 @@ def spans(moves):
     return found
 
 
-def save_parse(words, predicted, gold, path):
-    """Draws the tree as predicted beside that of the data."""
+def save_parse(texts, predicted, gold, path):
+    """Draws the tree as predicted beside that of the data, for the first of some sentences that was parsed wrong."""
+    wrong = [place for place, moves in enumerate(gold) if predicted[place][: len(moves)] != moves]
+    place = wrong[0] if wrong else near_length(texts, WORDS_OF_STEPS)
+    words, predicted, gold = texts[place], predicted[place], gold[place]
     figure, axes = plt.subplots(1, 2, figsize=(max(8, 0.75 * len(words)), 4), layout="constrained")
     gold_spans, found = spans(gold), spans(predicted)
     draw_tree(axes[0], words, gold, "the parse in the data")
@@ -113,19 +130,38 @@ def save_parse(words, predicted, gold, path):
     plt.close(figure)
 
 
-@torch.inference_mode()
-def draw(args, network, dataset):
-    """Writes `steps.png` of a short sentence of a split, and with a tracker `parse.png`, of one that it got wrong."""
-    examples = range(min(len(dataset), 200))
-    sentences = [dataset[index][0] for index in examples]
-    short = min(examples, key=lambda index: abs(len(sentences[index]) - WORDS_OF_STEPS))
-    batch = dataset.__getitems__(list(examples))[0]
-    batch = (batch if hasattr(batch, "words") else batch[0]).to(args.device)
-    gold = [[move for move in moves if move != PADDING] for moves in batch.transitions.tolist()]
-    save_steps(sentences[short], gold[short], args.out / "steps.png")
-    spinn = network.encoder.spinn
-    if spinn.predict:
-        nodes = network.encoder.project(network.embed(batch.words))
-        moves = spinn(nodes, batch.lengths).transitions.tolist()
-        wrong = [index for index in examples if moves[index][: len(gold[index])] != gold[index]] or [short]
-        save_parse(sentences[wrong[0]], moves[wrong[0]], gold[wrong[0]], args.out / "parse.png")
+def save_plan(texts, moves, tracked, path):
+    """Draws where spinn_fast reads and writes each node of three short sentences.
+
+    Args:
+        texts, moves: as in `save_steps`.
+        tracked: whether the groups are moves, or nodes of one height.
+    """
+    order = sorted(range(len(texts)), key=lambda place: abs(len(texts[place]) - WORDS_OF_PLAN))[:3]
+    texts, moves = [texts[place] for place in order], [torch.tensor(moves[place]) for place in order]
+    lengths = torch.tensor([len(words) for words in texts])
+    planned = plan(lengths, pad_sequence(moves, True, PADDING), "cpu", tracked)
+    names = {}
+    for words, made, slots in zip(texts, moves, planned.nodes.tolist()):
+        states = shift_reduce(words, made.tolist())[1:]
+        names |= {slot: bracketed(stack[-1]) for slot, (_, stack, _) in zip(slots, states)}
+    groups = [0] + [number for number, size in enumerate(planned.sizes, 1) for _ in range(size)]
+    rows = {number: row for row, number in enumerate(dict.fromkeys(groups))}
+    figure, axis = plt.subplots(figsize=(0.3 * len(names) + 2.5, 0.3 * len(rows) + 4.5), layout="constrained")
+    axis.scatter(planned.word_slots, [0] * len(planned.word_slots), marker="s", s=90, color="tab:green")
+    for node, (group, slot) in enumerate(zip(groups[1:], planned.slots.tolist())):
+        axis.plot([2 * node, 2 * node + 1], [rows[group]] * 2, color="tab:blue", linewidth=7, solid_capstyle="round")
+        axis.scatter([slot], [rows[group]], marker="s", s=90, color="tab:orange")
+        axis.plot([2 * node + 1, slot], [rows[group]] * 2, color="0.7", linewidth=0.8, zorder=0)
+    kind = "move" if tracked else "height"
+    axis.set_xticks(sorted(names), [f"{names[slot]}  {slot}" for slot in sorted(names)], rotation=90, fontsize=7)
+    axis.set_yticks([*rows.values()], ["words"] + [f"{kind} {group}" for group in rows if group], fontsize=8)
+    axis.invert_yaxis()
+    axis.grid(axis="x", alpha=0.3)
+    axis.set_title(
+        "Three sentences in one buffer: a slot a node. Words are written first (green); then, group by group,\n"
+        "each inner node reads the two slots of its children (blue) and is written where its parent will read (orange)",
+        fontsize=9,
+    )
+    figure.savefig(path, dpi=120)
+    plt.close(figure)

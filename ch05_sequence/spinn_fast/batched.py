@@ -1,23 +1,19 @@
 """SPINN at speed: the function of `spinn_page.py`, with the same weights, in few large products.
 
 Why it is faster. The page takes the batch apart into rows at every step and puts it together again: most of its time
-goes into rows, not into arithmetic. Here all pointers are planned ahead (spinn_plan.py), and a node's state is written
-straight to where its parent reads it, so that the children of a whole group of nodes are one matrix. Without tracker a
-node depends on its children alone: all nodes of one height, over all trees of the batch, are one product. With it they
-depend on all moves before: the batch goes on move by move, as in the thin stack of the paper, a product for the
-sentences that reduce and one for the tracker.
-
-The backward pass is written out: it goes through the same groups from the last to the first, and what autograd would do
-group by group, the products for the gradients of the weights, is done once, over all nodes.
+goes into rows, not into arithmetic. Here all pointers are planned ahead (plan.py), and a node's state is written
+straight to where its parent reads it, so that the children of a whole group of nodes are one matrix (forest.py).
+Without tracker a node depends on its children alone: all nodes of one height, over all trees of the batch, are one
+product. With it they depend on all moves before: the batch goes on move by move, as in the thin stack of the paper, a
+product for the sentences that reduce and one for the tracker.
 """
 
 import torch
 import torch.nn.functional as F
 
 from ch05_sequence.loaders.snli import PADDING, REDUCE, SHIFT
-from ch05_sequence.spinn_fast.levels import Levels
+from ch05_sequence.spinn_fast.forest import Forest
 from ch05_sequence.spinn_fast.plan import plan
-from ch05_sequence.spinn_fast.steps import Steps
 from ch05_sequence.spinn_page import SPINN, Encoding, tree_lstm
 
 
@@ -31,21 +27,18 @@ class BatchedSPINN(SPINN):
         self.check(words, lengths_here, None if transitions is None else transitions.cpu())
         if transitions is None:
             transitions = self.parse(words, lengths)
-        forest, steps = plan(lengths_here, transitions.cpu(), words.device, tracked=self.tracker is not None)
-
-        left, right, scores = self.reduce.left, self.reduce.right, None
-        if self.tracker is None:
-            h = Levels.apply(forest, words, left.weight, left.bias, right.weight)
-        else:
-            h, seen = Steps.apply(
-                forest, steps, words, left.weight, left.bias, right.weight, self.reduce.track.weight,
-                *self.tracker.rnn.parameters(),
-            )  # fmt: skip
-            if self.predict:
-                # Once for all steps; the row of zeros behind them is for the moves that are none.
-                scores = F.pad(self.tracker.transition(seen), (0, 0, 0, 1))[steps.steps]
-        nodes = F.pad(h, (0, 0, 0, 1))[forest.nodes] if every_node else None
-        return Encoding(h[len(h) - len(words) :], transitions, scores, nodes)
+        planned = plan(lengths_here, transitions.cpu(), words.device, tracked=self.tracker is not None)
+        tracker = [None]
+        if self.tracker is not None:
+            tracker = [self.reduce.track.weight, *self.tracker.rnn.parameters()]
+        left, right = self.reduce.left, self.reduce.right
+        h, seen = Forest.apply(planned, words, left.weight, left.bias, right.weight, *tracker)
+        scores = None
+        if self.predict:
+            # Once for all steps; the row of zeros behind them is for the moves that are none.
+            scores = F.pad(self.tracker.transition(seen), (0, 0, 0, 1))[planned.steps]
+        nodes = h[planned.nodes] if every_node else None
+        return Encoding(h[-1 - len(words) : -1], transitions, scores, nodes)
 
     @torch.no_grad()
     def parse(self, words, lengths):
@@ -76,3 +69,23 @@ class BatchedSPINN(SPINN):
             stack[sentence, top] = made
             moves.append(torch.where(reduces, REDUCE, torch.where(shifts, SHIFT, PADDING)))
         return torch.stack(moves, 1)
+
+
+def agrees_with_page():
+    """Whether `spinn_page.py` gives the same answers, gradients and moves on three sentences as its batched twin.
+
+    It does, unless somebody has changed a line there.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        words, lengths = torch.randn(3, 4, 2 * 5), torch.tensor([4, 1, 3])
+        page, batched = SPINN(5, 3, predict=True), BatchedSPINN(5, 3, predict=True)
+    batched.load_state_dict(page.state_dict())
+    moves = torch.tensor([[3, 3, 2, 3, 3, 2, 2], [3, 1, 1, 1, 1, 1, 1], [3, 3, 3, 2, 2, 1, 1]])
+    found = []
+    for network in (page, batched):
+        encoding = network(words, lengths, moves)
+        outputs = [encoding.sentence, encoding.scores]
+        gradients = torch.autograd.grad(sum(part.square().sum() for part in outputs), [*network.parameters()])
+        found.append([*outputs, *gradients, network(words, lengths).transitions.float()])
+    return all(torch.allclose(one, other, atol=1e-5) for one, other in zip(*found))

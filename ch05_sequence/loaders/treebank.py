@@ -1,0 +1,159 @@
+"""The Stanford Sentiment Treebank (Socher and others 2013): binary trees over sentences, a sentiment at every node.
+
+A line of its files is a tree: `(3 (2 It) (4 (2 works) (2 .)))`. Labels go from 0, very negative, over 2, neutral, to 4.
+"""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import Dataset
+
+from ch05_sequence.loaders.snli import PAD, PADDING, REDUCE, SHIFT, Sentences, Vocabulary, tell_unknown
+from ch05_sequence.loaders.snli_file import shorten
+from common.errors import UserError
+from common.files import read_lines
+
+CLASSES = ("negative", "positive")
+NO_NODE = -1  # what fills up the labels of the nodes
+NEUTRAL = 2
+# Only spaces part words: in some of them, such as "2 1/2", is one that does not break.
+ITEM = re.compile(r"\([^ ()]*|\)|[^ ()]+")
+
+
+def read_tree(line):
+    """One line of a file.
+
+    Returns:
+        the words, the moves of the shift-reduce parser, and the label of the node that each move makes.
+
+    Raises:
+        ValueError: with what was found and what was expected.
+    """
+    words, moves, labels, open_labels, shape = [], [], [], [], ""
+    for item in ITEM.findall(line):
+        if item[0] == "(":
+            if item[1:] not in ("0", "1", "2", "3", "4"):
+                raise ValueError(f"label {item[1:]!r}; expected 0, 1, 2, 3 or 4")
+            open_labels.append(int(item[1:]))
+        elif item == ")" and open_labels:
+            moves.append(SHIFT if shape.endswith("w") else REDUCE)
+            labels.append(open_labels.pop())
+        else:
+            words.append(item)
+        shape += item[0] if item[0] in "()" else "w"
+    # What is well formed shrinks to one tree, and nothing else does: a word in brackets, or two trees.
+    shape = shape.replace("(w)", "t")
+    while "(tt)" in shape:
+        shape = shape.replace("(tt)", "t")
+    if shape != "t":
+        raise ValueError(f"{shorten(line)} is no tree; expected (label word) or (label tree tree)")
+    return words, moves, labels
+
+
+def read_trees(path):
+    """All trees of a file, as `read_tree` gives them, words in lower case.
+
+    Raises:
+        UserError: no such file, or a line that is no tree, with its number.
+    """
+    trees = []
+    for place, line in read_lines(path, "trees of the Stanford Sentiment Treebank"):
+        try:
+            words, moves, labels = read_tree(line)
+        except ValueError as mistake:
+            raise UserError(f"{place}: {mistake}") from None
+        trees.append(([word.lower() for word in words], moves, labels))
+    if not trees:
+        raise UserError(f"{path}: no line; expected a tree a line")
+    return trees
+
+
+class Trees(Dataset):
+    """Sentences with the labels of all their nodes. It makes whole batches, as `Pairs` does.
+
+    Args:
+        trees: from `read_trees`.
+        vocabulary: of the training split.
+        path: of the file, for messages.
+    """
+
+    def __init__(self, trees, vocabulary, path):
+        self.trees, self.vocabulary, self.path = trees, vocabulary, path
+        self.lengths = torch.tensor([len(words) for words, _, _ in trees])
+        self._examples = [
+            (torch.tensor(vocabulary.lookup(words)), torch.tensor(moves), torch.tensor(labels))
+            for words, moves, labels in trees
+        ]
+
+    def __len__(self):
+        return len(self.trees)
+
+    def __getitem__(self, index):
+        """The words of a sentence, and the label of its root, from 0 to 4."""
+        words, _, labels = self.trees[index]
+        return words, labels[-1]
+
+    def __getitems__(self, indices):
+        """A batch: `Sentences`, the classes of the roots, (batch,), and the labels of all nodes, (batch, moves)."""
+        words, moves, labels = zip(*(self._examples[index] for index in indices))
+        roots = torch.tensor([node_labels[-1] for node_labels in labels])
+        words, moves, labels = (
+            pad_sequence(part, batch_first=True, padding_value=fill)
+            for part, fill in ((words, PAD), (moves, PADDING), (labels, NO_NODE))
+        )
+        return Sentences(words, self.lengths[indices], moves), (roots > NEUTRAL).long(), labels
+
+
+def open_treebank(data, vocabulary=None):
+    """The splits "train", "dev" and "test" of the treebank; sentences neutral as a whole are for training only.
+
+    Where there is no `test.txt`, `dev.txt` is the test, and a tenth of the training sentences chooses the weights.
+    Training sentences that are in another split too are left out. What was done is printed.
+
+    Args:
+        data: the folder of `train.txt`, or that of `trees/train.txt`.
+        vocabulary: the words that a trained network knows; by default that of the training split is made.
+
+    Raises:
+        UserError: a file is missing, or a line is no tree.
+    """
+    folder = Path(data, "trees") if Path(data, "trees").is_dir() else Path(data)
+    paths = {split: folder / f"{split}.txt" for split in ("train", "dev", "test")}
+    trees = {split: read_trees(paths[split]) for split in ("train", "dev")}
+    if paths["test"].is_file():
+        trees["test"] = read_trees(paths["test"])
+    kept_apart = {tuple(words) for split in trees if split != "train" for words, _, _ in trees[split]}
+    training = [tree for tree in trees["train"] if tuple(tree[0]) not in kept_apart]
+    if left_out := len(trees["train"]) - len(training):
+        print(f"{paths['train']}: {left_out} of its {len(trees['train'])} sentences are for scoring too, and left out")
+    if "test" not in trees:
+        order = np.random.default_rng(0).permutation(len(training))
+        tenth = set(order[: len(training) // 10].tolist())
+        trees["test"], paths["test"] = trees["dev"], paths["dev"]
+        trees["dev"], paths["dev"] = [training[index] for index in sorted(tenth)], paths["train"]
+        training = [tree for index, tree in enumerate(training) if index not in tenth]
+        print(f"no test.txt: dev.txt is the test; {len(tenth)} sentences of train.txt choose the weights instead")
+    trees["train"] = training
+    vocabulary = vocabulary or Vocabulary(Counter(word for words, _, _ in training for word in words))
+    for split in ("dev", "test"):
+        trees[split] = without_neutral(trees[split], split)
+    return {split: Trees(trees[split], vocabulary, paths[split]) for split in paths}
+
+
+def open_trees(path, vocabulary):
+    """The trees of a file of one's own, with the vocabulary of a trained network; what it does not know is printed."""
+    trees = without_neutral(read_trees(path), path)
+    if not trees:
+        raise UserError(f"{path}: only neutral sentences; expected negative and positive ones")
+    tell_unknown(path, [word for words, _, _ in trees for word in words], vocabulary)
+    return Trees(trees, vocabulary, path)
+
+
+def without_neutral(trees, name):
+    decided = [tree for tree in trees if tree[2][-1] != NEUTRAL]
+    print(f"{name}: {len(trees) - len(decided)} neutral sentences of {len(trees)} left out")
+    return decided
