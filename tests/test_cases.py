@@ -26,7 +26,7 @@ from ch04_vision.loaders.camvid import CLASSES, ORIGINAL, PALETTE, VOID, CamVid
 from ch04_vision.loaders.cifar import Cifar
 from ch04_vision.pictures.photos import find_photos
 from ch05_sequence.loaders.snli_file import pack_file, parse
-from ch05_sequence.sentiment import read_trees
+from ch05_sequence.loaders.treebank import read_trees
 from common.errors import UserError
 from common.files import LONGEST_LINE
 from common.pictures import open_picture
