@@ -8,13 +8,12 @@ write to test, and a digit is scaled to 20x20 pixels and set with its centre of 
 (LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition, 1998, section III.A).
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 
 from data.digit_strokes.glyphs import GLYPHS, spline
-from data.sample_folder import make_sample
+from data.sample_folder import main, make_sample
 
 SIDE, BOX = 28, 20
 DIGITS_A_WRITER = 25
@@ -141,16 +140,5 @@ def ink(dabs, lengths, pen):
     return (255 * (0.5 + (wet - edge) / slope).clip(0, 1)).round().astype(np.uint8)
 
 
-def main():
-    parser = argparse.ArgumentParser(description="Draw the sample of handwritten digits.")
-    parser.add_argument("--out", type=Path, required=True, help="the folder to make")
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    try:
-        print(make_digits(arguments.out, seed=arguments.seed))
-    except OSError as error:
-        parser.error(str(error))
-
-
 if __name__ == "__main__":
-    main()
+    main(make_digits, "Draw the sample of handwritten digits.")

@@ -6,11 +6,10 @@ The questions stand in `questions.txt`, in TREC's own form, and none is one of T
 published: `train_5500.label` and `TREC_10.label`, a line `COARSE:fine question ?`, in ISO-8859-1.
 """
 
-import argparse
 import random
 from pathlib import Path
 
-from data.sample_folder import make_sample
+from data.sample_folder import main, make_sample
 
 WRITTEN = Path(__file__).with_name("questions.txt")
 TEST_SHARE = 5  # every fifth question of a class
@@ -41,16 +40,5 @@ def make_questions(root, seed=0) -> Path:
     return make_sample(root, {"sample": "questions", "seed": seed, "questions": sorted(lines)}, write)
 
 
-def main():
-    parser = argparse.ArgumentParser(description="Lay the questions out as TREC is.")
-    parser.add_argument("--out", type=Path, required=True, help="the folder to make")
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    try:
-        print(make_questions(arguments.out, seed=arguments.seed))
-    except OSError as error:
-        parser.error(str(error))
-
-
 if __name__ == "__main__":
-    main()
+    main(make_questions, "Lay the questions out as TREC is.")

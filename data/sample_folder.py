@@ -1,5 +1,6 @@
 """How a sample comes to lie in its folder: made beside it and renamed, so that it is there whole or not at all."""
 
+import argparse
 import json
 import os
 from pathlib import Path
@@ -106,3 +107,15 @@ def keep_what_is_not_ours(outdated, root, ours):
             number += 1
         os.replace(outdated, kept)
         print(f"{root}: made anew; {len(others)} files in it that are not the sample's lie in {kept} now")
+
+
+def main(make, description):
+    """The command line of a maker of samples, `make(root, seed=0)`: `--out FOLDER` and `--seed N`."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--out", type=Path, required=True, help="the folder to make")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    try:
+        print(make(arguments.out, seed=arguments.seed))
+    except OSError as error:
+        parser.error(str(error))

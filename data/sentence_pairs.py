@@ -1,36 +1,31 @@
-"""Pairs of sentences in SNLI's own format, written by a grammar from a seed: the sample of chapter 5.
+"""Pairs of sentences in SNLI's own format, made up from a seed: the sample of chapter 5.
 
     python data/sentence_pairs.py --out runs/sentence_pairs
 
 The layout is that of SNLI 1.0 (Bowman, Angeli, Potts and Manning, 2015): `snli_1.0_train.jsonl`, `_dev` and `_test`, a
 pair a line, with SNLI's fields. Each premise has three hypotheses, one a label, as SNLI's writers were asked for; the
-labels are worked out from what the sentences mean (sentence_meaning.py). The three hypotheses are of one length. For
-half of the premises they even consist of the same words in three orders, so that no bag of words tells them apart. Of
-the development and test premises a tenth is longer or nested deeper than any for training: their `captionID` begins
-with "deeper".
+labels follow from what the sentences say (sentence_grammar/meaning.py). The three hypotheses are of one length, and
+for half of the premises they are the same words in three orders, so that no bag of words tells them apart. No two
+premises of the sample, of whichever split, say the same. Of the development and test premises a tenth is longer or
+nested deeper than any for training: their `captionID` begins with "deeper".
 """
 
-import argparse
 import json
 import random
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 
-from data.sample_folder import make_sample
-from data.sentence_grammar.edits import rename
-from data.sentence_grammar.grammar import binary, parse_tree, penn, plain
-from data.sentence_grammar.hypotheses import HypothesisWriter, is_deeper
-from data.sentence_grammar.scenes import Narrator, is_sensible
-from data.sentence_grammar.words import INTERCHANGEABLE
+from data.sample_folder import main, make_sample
+from data.sentence_grammar import words
+from data.sentence_grammar.meaning import Fact, Nonsense, judge, nouns_of, renamed, sets_of
+from data.sentence_grammar.trees import Teller
 
-SPLITS = ("train", "dev", "test")
 LABELS = ("entailment", "neutral", "contradiction")
-VERSION = 1  # of the grammar: raise it when the sentences change, and samples on disk are made again
+VERSION = 2  # of the grammar: raise it when the sentences change, and samples on disk are made again
+LONGEST = 13  # words of a training sentence, full stop included
+SHARE_OF_SAME_WORDS = 0.5
 SHARE_OF_DEEPER = 0.1  # of the development and test premises
-# Of premises with hypotheses of the same words, of the same length, of single facts.
-SHARES = (5, 1, 4)
-SHARES_OF_DEEPER = (1, 1, 3)
-TELLINGS = {"train": 4, "dev": 1, "test": 1}  # of each scene
 
 
 def make_sentence_pairs(root, premises=(12000, 400, 400), seed=0) -> Path:
@@ -47,81 +42,133 @@ def make_sentence_pairs(root, premises=(12000, 400, 400), seed=0) -> Path:
     """
 
     def write(folder):
-        rng = random.Random(seed)
-        told = set()
-        for split, count in zip(SPLITS, premises, strict=True):
+        rng, told = random.Random(seed), set()
+        for split, count in zip(("train", "dev", "test"), premises, strict=True):
             deep = 0 if split == "train" else round(SHARE_OF_DEEPER * count)
             with open(folder / f"snli_1.0_{split}.jsonl", "w") as file:
                 for kind, number in (("deeper", deep), ("scene", count - deep)):
-                    captions = islice(write_captions(rng, told, kind == "deeper", TELLINGS[split]), number)
-                    for index, pairs in enumerate(captions):
-                        for pair in pairs:
-                            fields = line(f"{kind}-{split}-{index:05}.jpg#0", *pair)
-                            file.write(json.dumps(fields, sort_keys=True) + "\n")
+                    for index, caption in enumerate(islice(captions(rng, told, kind == "deeper"), number)):
+                        file.writelines(lines(f"{kind}-{split}-{index:05}", caption))
 
     parameters = {"sample": "sentence pairs", "version": VERSION, "premises": list(premises), "seed": seed}
     return make_sample(root, parameters, write)
 
 
-def write_captions(rng, told, deeper, tellings):
-    """Premises that are not in `told` with their hypotheses, as three `(premise tree, hypothesis tree, label)` each.
-
-    To find three hypotheses takes longest, so each scene is told `tellings` times, of other people and animals, in
-    other colours and places; the labels stay.
-    """
-    ways = [HypothesisWriter.same_words, HypothesisWriter.same_length, HypothesisWriter.single_facts]
-    shares = SHARES_OF_DEEPER if deeper else SHARES
+def captions(rng, told, deeper):
+    """Premises that say what is not in `told` yet, each a dictionary of trees: "premise" and the three labels."""
     while True:
-        article = rng.choice(["a", "the"])
-        way = rng.choices(ways, shares)[0]
-        hypotheses = None
-        while not hypotheses:
-            premise = Narrator(rng, deeper).sentence()
-            if is_sensible(premise) and is_deeper(premise) == deeper:
-                hypotheses = way(HypothesisWriter(rng, premise, deeper, article))
-        for _ in range(tellings):
-            names = exchange(rng)
-            sentences = [rename(sentence, names) for sentence in (premise, *map(hypotheses.get, LABELS))]
-            tree, *trees = [parse_tree(sentences[0]), *(parse_tree(sentence, article) for sentence in sentences[1:])]
-            if plain(tree) not in told:
-                told.add(plain(tree))
-                yield [(tree, *pair) for pair in zip(trees, LABELS)]
+        arrange = reordered if rng.random() < SHARE_OF_SAME_WORDS else reworded
+        caption = None
+        while not caption:
+            facts = scene(rng, deeper)
+            sets = attempt(sets_of, facts)
+            tree = sets and attempt(Teller(rng, facts).tree)
+            if tree and is_deeper(tree) == deeper and frozenset(sets.items()) not in told:
+                caption = next(filter(None, (hypotheses(rng, facts, sets, tree, arrange) for _ in range(4))), None)
+        told.add(frozenset(sets.items()))
+        yield {"premise": tree, **caption}
 
 
-def exchange(rng):
-    """Which word stands for which in another telling, drawn at random."""
-    names = {}
-    for group in INTERCHANGEABLE:
-        for one, other in zip(group, rng.sample(group, len(group))):
-            names |= dict(zip(one, other))
-    return names
+def hypotheses(rng, facts, sets, premise, arrange):
+    """Three hypotheses, one a label, of one length and, if only their order changes, of the same words; or None."""
+    part = generalised(rng, rng.sample(facts, rng.randint(1, len(facts))))
+    new = dict.fromkeys(arrange(rng, part, facts) for _ in range(7))
+    judged = {hypothesis: attempt(judge, sets, hypothesis) for hypothesis in new}
+    if len({verdict[0] for verdict in judged.values() if verdict}) < 3:
+        return None
+    way, found = rng.getrandbits(32), {}
+    for hypothesis, (label, article) in filter(itemgetter(1), judged.items()):
+        tree = attempt(Teller(random.Random(way), hypothesis, article).tree)
+        if tree and (is_deeper(premise) or not is_deeper(tree)) and tree != premise:
+            spoken = sorted(tree.text.lower().replace(".", "").split())
+            group = found.setdefault((article, len(spoken), arrange == reordered and str(spoken)), {})
+            group.setdefault(label, tree)
+            if len(group) == 3:
+                return group
 
 
-def line(caption, premise, hypothesis, label):
-    """A pair with SNLI's fields."""
-    fields = {
-        "annotator_labels": [label],
-        "captionID": caption,
-        "gold_label": label,
-        "pairID": f"{caption}r1{label[0]}",
-    }
-    for number, tree in ((1, premise), (2, hypothesis)):
-        fields[f"sentence{number}"] = plain(tree)
-        fields[f"sentence{number}_parse"] = penn(tree)
-        fields[f"sentence{number}_binary_parse"] = binary(tree)
-    return fields
-
-
-def main():
-    parser = argparse.ArgumentParser(description="Write the sample of sentence pairs.")
-    parser.add_argument("--out", type=Path, required=True, help="the folder to make")
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
+def attempt(make, *arguments):
+    """What `make` returns; None if that would be nonsense."""
     try:
-        print(make_sentence_pairs(arguments.out, seed=arguments.seed))
-    except OSError as error:
-        parser.error(str(error))
+        return make(*arguments)
+    except Nonsense:
+        return None
+
+
+def is_deeper(tree):
+    """Whether a sentence is longer than any for training, or has a relative clause inside another."""
+    return len(tree.text.split()) >= LONGEST or tree.nesting > 1
+
+
+def scene(rng, deeper):
+    """Facts for a premise: what two or three do and what they are like; many are nonsense."""
+    nouns = rng.sample(words.KINDS, 3)
+    verbs = [*words.VERBS, "chase", "follow", "push", "pull"]  # more often one by which either could be who does it
+    facts = [Fact(rng.choice(verbs), *nouns[:2])] if rng.random() < 0.9 else [trait(rng, noun) for noun in nouns[:2]]
+    if rng.random() < (0.8 if deeper else 0.15):
+        facts.append(Fact(rng.choice(verbs), *rng.sample([rng.choice(nouns[:2]), nouns[2]], 2)))
+    for noun in nouns_of(facts):
+        facts += [trait(rng, noun)] if rng.random() < 0.55 else []
+        facts += [Fact(rng.choice(words.QUESTIONS["number"]), noun)] if rng.random() < 0.05 else []
+    facts += [Fact(rng.choice(words.QUESTIONS["place"]))] if rng.random() < 0.25 else []
+    young = {kind: noun for noun, kind in words.YOUNG.items() if rng.random() < 0.5}
+    return renamed(denied(rng, facts) if rng.random() < 0.06 else facts, young)
+
+
+def trait(rng, noun):
+    """What someone is like, does, or wears."""
+    clothes = Fact(rng.choice(words.CLOTHES), noun, rng.choice([*words.COLOURS, None]))
+    word = rng.choice(words.QUALITIES * 3 + words.QUESTIONS["doing"] * 2)
+    return clothes if rng.random() < 0.3 else Fact(word, noun)
+
+
+def denied(rng, facts):
+    """The facts, one of them the other way round, none else."""
+    chosen = rng.choice([fact for fact in facts if words.QUESTION.get(fact.word) not in ("number", "place")] or facts)
+    return [fact._replace(negated=fact is chosen and not fact.negated) for fact in facts]
+
+
+def generalised(rng, facts):
+    """The facts in other words, some of them more general; now and then one of them is denied."""
+    general = words.HYPERNYMS | words.YOUNG | {kind: rng.choice(["person", "child"]) for kind in ("boy", "girl")}
+    general |= dict.fromkeys(("man", "woman"), "person") | dict.fromkeys(words.ANIMALS, "animal")
+    names = {word: general[word] for fact in facts for word in fact[:3] if word in general and rng.random() < 0.25}
+    return renamed(denied(rng, facts) if rng.random() < 0.12 else facts, names)
+
+
+def reordered(rng, part, facts):
+    """The same facts of each other, in part: who is chasing whom, and who of them is wet?"""
+    nouns = nouns_of(part)
+    if rng.random() < 0.5:
+        part = renamed(part, dict(zip(nouns, rng.sample(nouns, len(nouns)))))
+    traits = [fact for fact in part if fact.one and fact.word not in words.VERBS]
+    moved = rng.choice(traits) if traits and rng.random() < 0.5 else None
+    return tuple(fact._replace(one=rng.choice(nouns)) if fact == moved else fact for fact in part)
+
+
+def reworded(rng, part, facts):
+    """The facts with one or two other words, or with two words exchanged."""
+    spoken, names = sorted({word for fact in part for word in fact[:3] if word}), {}
+    for word in rng.sample(spoken, min(len(spoken), rng.choice([0, 1, 1, 2]))):
+        same = words.QUESTIONS.get(words.QUESTION.get(word)) or (
+            words.CLOTHES if word in words.CLOTHES else words.COLOURS
+        )
+        others = [*same, *same, *(words.QUALITIES if word in words.QUALITIES else same)]
+        if word in words.MEANT:
+            others = nouns_of(facts) * 4 + [*words.MEANT]
+        other = rng.choice(others)
+        names |= {word: other, other: word}
+    return renamed(part, names)
+
+
+def lines(name, caption):
+    """The three pairs of a caption, with SNLI's fields, as lines of JSON."""
+    for label in LABELS:
+        pair = {"captionID": f"{name}.jpg#0", "pairID": f"{name}.jpg#0r1{label[0]}", "gold_label": label}
+        for sentence, tree in (("sentence1", caption["premise"]), ("sentence2", caption[label])):
+            pair |= {sentence: tree.text, f"{sentence}_parse": tree.penn, f"{sentence}_binary_parse": tree.binary}
+        yield json.dumps({**pair, "annotator_labels": [label]}) + "\n"
 
 
 if __name__ == "__main__":
-    main()
+    main(make_sentence_pairs, "Write the sample of sentence pairs.")

@@ -7,13 +7,12 @@ the words, 1 for yes. A word is a voice, the sum of the harmonics of its pitch, 
 the mouth (formants) from sound to sound; a k is a short hiss before it. Voice, pace, loudness, pauses and noise vary.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
-from data.sample_folder import make_sample
+from data.sample_folder import main, make_sample
 
 SAMPLE_RATE = 8000
 VERSION = 1  # of the synthesis: raise it when the recordings change, and samples on disk are made again
@@ -106,16 +105,5 @@ def say(rng, word, pitch, mouth, pace):
     return voiced
 
 
-def main():
-    parser = argparse.ArgumentParser(description="Make the sample of spoken tones.")
-    parser.add_argument("--out", type=Path, required=True, help="the folder to make")
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    try:
-        print(make_spoken_tones(arguments.out, seed=arguments.seed))
-    except OSError as error:
-        parser.error(str(error))
-
-
 if __name__ == "__main__":
-    main()
+    main(make_spoken_tones, "Make the sample of spoken tones.")

@@ -8,13 +8,12 @@ pixel: 0 sky, 1 building, 2 pole, 3 road, 4 pavement, 5 tree, 6 sign symbol, 7 f
 11 unlabelled.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from data.sample_folder import make_sample
+from data.sample_folder import main, make_sample
 from data.street_scenes.scene import draw_street
 
 SPLITS = ("train", "val", "test")
@@ -56,16 +55,5 @@ def make_streets(root, frames=(200, 40, 40), size=(120, 160), seed=0) -> Path:
     return make_sample(root, parameters, write)
 
 
-def main():
-    parser = argparse.ArgumentParser(description="Draw the sample of street scenes.")
-    parser.add_argument("--out", type=Path, required=True, help="the folder to make")
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    try:
-        print(make_streets(arguments.out, seed=arguments.seed))
-    except OSError as error:
-        parser.error(str(error))
-
-
 if __name__ == "__main__":
-    main()
+    main(make_streets, "Draw the sample of street scenes.")

@@ -7,13 +7,12 @@ direction, colours, light and noise vary from picture to picture. A background i
 the pictures and any of them in the others, so that it hints at the class without giving it away.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from data.sample_folder import make_sample
+from data.sample_folder import main, make_sample
 from data.tiny_pictures.drawings import OBJECTS
 from data.tiny_pictures.sketch import SCENES, Sketch
 
@@ -62,16 +61,5 @@ def draw_object(rng, name):
     return Image.fromarray((pixels * light + noise).clip(0, 255).astype(np.uint8))
 
 
-def main():
-    parser = argparse.ArgumentParser(description="Draw the sample of ten classes.")
-    parser.add_argument("--out", type=Path, required=True, help="the folder to make")
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    try:
-        print(make_tiny_objects(arguments.out, seed=arguments.seed))
-    except OSError as error:
-        parser.error(str(error))
-
-
 if __name__ == "__main__":
-    main()
+    main(make_tiny_objects, "Draw the sample of ten classes.")
