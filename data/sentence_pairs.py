@@ -109,7 +109,7 @@ def scene(rng, deeper):
         facts.append(Fact(rng.choice(verbs), *rng.sample([rng.choice(nouns[:2]), nouns[2]], 2)))
     for noun in nouns_of(facts):
         facts += [trait(rng, noun)] if rng.random() < 0.55 else []
-        facts += [Fact(rng.choice(words.QUESTIONS["number"]), noun)] if rng.random() < 0.05 else []
+        facts += [Fact(rng.choice(words.QUESTIONS["number"]), noun)] if rng.random() < 0.08 else []
     facts += [Fact(rng.choice(words.QUESTIONS["place"]))] if rng.random() < 0.25 else []
     young = {kind: noun for noun, kind in words.YOUNG.items() if rng.random() < 0.5}
     return renamed(denied(rng, facts) if rng.random() < 0.06 else facts, young)
