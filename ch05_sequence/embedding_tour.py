@@ -75,7 +75,7 @@ print(f"{embed.weight.requires_grad = }, {trained_rows = }")
 train = open_snli(sample(make_sentence_pairs))["train"]
 words = train.vocabulary.words[2:]  # without <unk> and <pad>
 counts = torch.zeros(len(train.vocabulary), len(train.vocabulary))
-for index in range(min(len(train), 3000)):
+for index in range(min(len(train), 6000)):
     for sentence in train[index][:2]:
         numbers = torch.tensor(train.vocabulary.lookup(sentence))
         for distance in (1, 2):

@@ -21,7 +21,7 @@ CHAPTER = Path(__file__).parents[1] / "ch05_sequence"
 def sample(tmp_path_factory):
     """The embedded sample, made small."""
     root = tmp_path_factory.mktemp("sentences") / "sample"
-    return data.sentence_pairs.make_sentence_pairs(root, premises=(150, 10, 10))
+    return data.sentence_pairs.make_sentence_pairs(root, premises=(500, 10, 10))
 
 
 def tour(name):
