@@ -17,11 +17,13 @@ import torch
 import torch.nn.functional as F
 from ignite.metrics import ConfusionMatrix, Loss
 from torch import nn, optim
+from torch.utils.data import Dataset
 
 from ch03_workflow.loaders.trec import CLASSES, SPLITS, download, read_splits
 from ch03_workflow.plain_text_pipeline import PADDING, UNKNOWN, Vocabulary, collate, tokenizer
 from common import batches, cli, report, training
 from common.checkpoints import load_weights
+from common.packed import Packed
 from common.pictures import save_confusion
 
 LABELS = list(CLASSES)
@@ -56,9 +58,18 @@ def encode(text, vocabulary):
     return torch.stack([words, signatures], dim=1)
 
 
-def encode_all(questions, vocabulary):
-    """A list of pairs (indices, label), which is a data set as `DataLoader` takes it."""
-    return [(encode(question.text, vocabulary), LABELS.index(question.label)) for question in questions]
+class Encoded(Dataset):
+    """Questions as pairs of indices, int64, (length, 2), and the place of the label in LABELS."""
+
+    def __init__(self, questions, vocabulary):
+        self.indices = Packed([encode(question.text, vocabulary) for question in questions])
+        self.labels = torch.tensor([LABELS.index(question.label) for question in questions])
+
+    def __len__(self):
+        return len(self.labels)
+
+    def __getitem__(self, index):
+        return self.indices[index], self.labels[index].item()
 
 
 class QuestionNet(nn.Module):
@@ -95,9 +106,9 @@ class QuestionNet(nn.Module):
 
 
 def make_loader(args, questions, vocabulary, *, train):
-    dataset = encode_all(questions, vocabulary)
-    lengths = [len(tokens) for tokens, _ in dataset]
+    dataset = Encoded(questions, vocabulary)
     size = args.batch_size if train else 256
+    lengths = dataset.indices.lengths
     return batches.loader(dataset, args, training=train, batch_size=size, collate_fn=collate, lengths=lengths)
 
 

@@ -22,6 +22,7 @@ from ch03_workflow.loaders.yesno import SAMPLE_RATE, SPLITS, open_recording, rea
 from ch03_workflow.pictures.audio import save_answers
 from common import batches, cli, report, training
 from common.checkpoints import load_weights
+from common.packed import Packed
 
 BANDS = 40
 CLASSES = ("silence", "no", "yes")  # label + 1; CTC's blank is class 0
@@ -50,8 +51,9 @@ class Recordings(Dataset):
     """One split of YESNO's recordings, in memory: items are features `(bands, frames)` and labels `(8,)`."""
 
     def __init__(self, data, split, seed):
-        self.paths, self.labels = read_split(data, split, seed)
-        self.features = [features(open_recording(path)) for path in self.paths]
+        self.paths, labels = read_split(data, split, seed)
+        self.labels = torch.stack(labels)  # (recordings, 8)
+        self.features = Packed([features(open_recording(path)) for path in self.paths], axis=1)
 
     def __len__(self):
         return len(self.paths)

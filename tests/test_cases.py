@@ -2,8 +2,10 @@
 
 import errno
 import gzip
+import io
 import json
 import os
+import pickle
 import socket
 import struct
 import subprocess
@@ -14,9 +16,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 from PIL import Image
 
 import data
+from ch03_workflow import question_classifier, yesno
 from ch03_workflow.loaders import audio, mnist
 from ch03_workflow.loaders.image_folder import open_image_folder
 from ch03_workflow.loaders.trec import Question, read_label_file, read_tsv
@@ -348,9 +352,13 @@ def test_upper_case_recordings_are_read_and_hidden_ones_are_not(tmp_path, capsys
     for number, name in enumerate(names):
         wav(tmp_path / f"{name}.{'WAV' if number < 3 else 'wav'}")
     (tmp_path / f"._{names[0]}.wav").write_bytes(APPLE)
-    yesno = YesNo(tmp_path)
-    assert [label for _, label in yesno.recordings] == [list(map(int, f"{number:08b}")) for number in range(6)]
-    assert len(yesno) == 6 and yesno[0][0].shape == (1, 16_000) and "left out 1 hidden" in capsys.readouterr().out
+    recordings = YesNo(tmp_path)
+    assert [label for _, label in recordings.recordings] == [list(map(int, f"{number:08b}")) for number in range(6)]
+    assert (
+        len(recordings) == 6
+        and recordings[0][0].shape == (1, 16_000)
+        and "left out 1 hidden" in capsys.readouterr().out
+    )
     wav(tmp_path / f"{names[0]}.wav")
     with pytest.raises(UserError, match=r"0_0\.WAV: there are two recordings of this name"):
         YesNo(tmp_path)
@@ -459,3 +467,30 @@ def test_another_data_or_a_copy_of_the_repository_is_told(tmp_path):
     script = tmp_path / "ch01_intro" / "tensors.py"
     script.write_text("import common\n")
     assert refusal(script, repository).endswith(f"copy in {repository}; try: pip install -e {tmp_path}\n")
+
+
+# Loader processes
+
+
+class Counting(pickle.Pickler):
+    """Counts the tensors of what it pickles: each takes a file descriptor to reach a spawned loader process."""
+
+    tensors = 0
+
+    def persistent_id(self, each):
+        self.tensors += isinstance(each, torch.Tensor)
+        return "tensor" if isinstance(each, torch.Tensor) else None
+
+
+def test_a_data_set_travels_as_few_tensors(tmp_path):
+    questions = [Question("How far is Lima ?", "NUM")] * 300
+    for number in range(12):
+        wav(tmp_path / f"{'_'.join(f'{number:08b}')}.wav")
+    for dataset in (
+        question_classifier.Encoded(questions, question_classifier.build_vocabulary(questions)),
+        yesno.Recordings(tmp_path, "train", seed=0),
+        CamVid(segnet(tmp_path / "camvid"), "train"),
+    ):
+        pickler = Counting(io.BytesIO())
+        pickler.dump(dataset)
+        assert 0 < pickler.tensors <= 8, dataset

@@ -193,4 +193,4 @@ def test_the_real_recordings_are_divided_and_heard():
     train, test = (Recordings(REAL, split, 0) for split in yesno.SPLITS)
     assert (len(train), len(test)) == (48, 12)
     # Speech stands some 20 dB above the background in all of them.
-    assert all(1 < each.mean(0).quantile(0.9) < 2 for each in train.features + test.features)
+    assert all(1 < each.mean(0).quantile(0.9) < 2 for each in [*train.features, *test.features])
