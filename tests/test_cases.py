@@ -352,8 +352,8 @@ def test_upper_case_recordings_are_read_and_hidden_ones_are_not(tmp_path, capsys
     for number, name in enumerate(names):
         wav(tmp_path / f"{name}.{'WAV' if number < 3 else 'wav'}")
     (tmp_path / f"._{names[0]}.wav").write_bytes(APPLE)
-    recordings = YesNo(tmp_path)
-    assert [label for _, label in recordings.recordings] == [list(map(int, f"{number:08b}")) for number in range(6)]
+    found = YesNo(tmp_path)
+    assert [label for _, label in found.recordings] == [list(map(int, f"{number:08b}")) for number in range(6)]
     assert (
         len(recordings) == 6
         and recordings[0][0].shape == (1, 16_000)
