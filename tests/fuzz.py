@@ -41,6 +41,7 @@ from ch03_workflow.loaders.image_folder import open_image_folder
 from ch04_vision.loaders import camvid, cifar, whitening
 from ch05_sequence.loaders import snli_file, vectors
 from ch05_sequence.loaders.snli import Vocabulary, open_snli
+from ch05_sequence.loaders.treebank import open_treebank
 from common import checkpoints, downloads
 from common.errors import UserError
 from common.pictures import ENDINGS, open_picture
@@ -199,12 +200,6 @@ def all_pictures(folder):
     return [images[index] for index in range(len(images))]
 
 
-def treebank(folder):
-    from ch05_sequence.sentiment import open_sentiment
-
-    open_sentiment(folder)
-
-
 def pair_of(make, **sizes):
     return lambda folder: make(folder / "made", **sizes)
 
@@ -236,7 +231,7 @@ READERS = {
         lambda folder: open_snli(folder / "made", cache=folder / "cache"),
     ),
     "snli, cached": (write_npz, read_npz),
-    "treebank": (write_trees, treebank),
+    "treebank": (write_trees, open_treebank),
     "vectors": (write_vectors, read_vectors),
     "archive": (write_archives, unpack),
     "sample.json": (write_sample, sample),

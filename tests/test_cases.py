@@ -29,8 +29,10 @@ from ch04_vision.loaders import camvid, cifar
 from ch04_vision.loaders.camvid import CLASSES, ORIGINAL, PALETTE, VOID, CamVid
 from ch04_vision.loaders.cifar import Cifar
 from ch04_vision.pictures.photos import find_photos
+from ch05_sequence.loaders.snli import Vocabulary
 from ch05_sequence.loaders.snli_file import pack_file, parse
-from ch05_sequence.loaders.treebank import read_trees
+from ch05_sequence.loaders.treebank import Trees, read_trees
+from common import batches
 from common.errors import UserError
 from common.files import LONGEST_LINE
 from common.pictures import open_picture
@@ -354,11 +356,7 @@ def test_upper_case_recordings_are_read_and_hidden_ones_are_not(tmp_path, capsys
     (tmp_path / f"._{names[0]}.wav").write_bytes(APPLE)
     found = YesNo(tmp_path)
     assert [label for _, label in found.recordings] == [list(map(int, f"{number:08b}")) for number in range(6)]
-    assert (
-        len(recordings) == 6
-        and recordings[0][0].shape == (1, 16_000)
-        and "left out 1 hidden" in capsys.readouterr().out
-    )
+    assert len(found) == 6 and found[0][0].shape == (1, 16_000) and "left out 1 hidden" in capsys.readouterr().out
     wav(tmp_path / f"{names[0]}.wav")
     with pytest.raises(UserError, match=r"0_0\.WAV: there are two recordings of this name"):
         YesNo(tmp_path)
@@ -490,7 +488,26 @@ def test_a_data_set_travels_as_few_tensors(tmp_path):
         question_classifier.Encoded(questions, question_classifier.build_vocabulary(questions)),
         yesno.Recordings(tmp_path, "train", seed=0),
         CamVid(segnet(tmp_path / "camvid"), "train"),
+        Trees([(["it", "works"], [3, 3, 2], [2, 4, 3])] * 300, Vocabulary({"it": 1}), "trees"),
     ):
         pickler = Counting(io.BytesIO())
         pickler.dump(dataset)
         assert 0 < pickler.tensors <= 8, dataset
+
+
+class TooLarge:
+    """A batch that does not fit into /dev/shm."""
+
+    def __init__(self, items):
+        pass
+
+    def __reduce__(self):
+        raise RuntimeError("unable to allocate shared memory(shm) for file: No space left on device (28)")
+
+
+def test_a_loader_process_that_cannot_send_ends_the_run_in_a_line(capfd):
+    start = dict(worker_init_fn=batches.end_when_nothing_can_be_sent, multiprocessing_context="fork")
+    loader = batches.Loader(range(8), 2, num_workers=2, collate_fn=TooLarge, **start)
+    with pytest.raises(UserError, match=r"^--workers 2: DataLoader worker .* exited .* or try --workers 0$"):
+        list(loader)
+    assert capfd.readouterr().err == ""

@@ -16,6 +16,7 @@ from ch05_sequence.loaders.snli import PAD, PADDING, REDUCE, SHIFT, Sentences, V
 from ch05_sequence.loaders.snli_file import shorten
 from common.errors import UserError
 from common.files import read_lines
+from common.packed import Packed
 
 CLASSES = ("negative", "positive")
 NO_NODE = -1  # what fills up the labels of the nodes
@@ -84,10 +85,8 @@ class Trees(Dataset):
     def __init__(self, trees, vocabulary, path):
         self.trees, self.vocabulary, self.path = trees, vocabulary, path
         self.lengths = torch.tensor([len(words) for words, _, _ in trees])
-        self._examples = [
-            (torch.tensor(vocabulary.lookup(words)), torch.tensor(moves), torch.tensor(labels))
-            for words, moves, labels in trees
-        ]
+        self._words = Packed([torch.tensor(vocabulary.lookup(words)) for words, _, _ in trees])
+        self._moves, self._labels = (Packed([torch.tensor(tree[part]) for tree in trees]) for part in (1, 2))
 
     def __len__(self):
         return len(self.trees)
@@ -99,12 +98,11 @@ class Trees(Dataset):
 
     def __getitems__(self, indices):
         """A batch: `Sentences`, the classes of the roots, (batch,), and the labels of all nodes, (batch, moves)."""
-        words, moves, labels = zip(*(self._examples[index] for index in indices))
-        roots = torch.tensor([node_labels[-1] for node_labels in labels])
         words, moves, labels = (
-            pad_sequence(part, batch_first=True, padding_value=fill)
-            for part, fill in ((words, PAD), (moves, PADDING), (labels, NO_NODE))
+            pad_sequence([part[index] for index in indices], batch_first=True, padding_value=fill)
+            for part, fill in ((self._words, PAD), (self._moves, PADDING), (self._labels, NO_NODE))
         )
+        roots = torch.stack([self._labels[index][-1] for index in indices])
         return Sentences(words, self.lengths[indices], moves), (roots > NEUTRAL).long(), labels
 
 
