@@ -18,8 +18,8 @@ class Packed(Sequence):
 
     def __init__(self, tensors, axis=0):
         self.axis = axis
-        self.lengths = torch.tensor([tensor.shape[axis] for tensor in tensors])
-        self.values = torch.cat(tensors, axis)
+        self.lengths = torch.tensor([tensor.shape[axis] for tensor in tensors], dtype=torch.int64)
+        self.values = torch.cat(tensors, axis) if tensors else torch.empty(0)
         self._ends = self.lengths.cumsum(0)
 
     def __len__(self):
