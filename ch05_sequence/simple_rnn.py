@@ -2,11 +2,11 @@
 
     python ch05_sequence/simple_rnn.py                                  the embedded pairs of sentences
     python ch05_sequence/simple_rnn.py --data SNLI --vectors glove.6B.300d.txt --embed-dim 300 --hidden-size 300
-    python ch05_sequence/simple_rnn.py --predict "A soccer game with multiple males playing." \\
-        "Some men are playing a sport."                                 three probabilities for a pair of your own
+    python ch05_sequence/simple_rnn.py --predict "A man is following a dog." "A dog is following a man."
 
 It prints a line an epoch and a table of the classes, and leaves `words.png` (the embedding in two dimensions),
-`states.png` (the hidden state, word by word), `confusion.png`, `curves.png` and the weights in `runs/simple_rnn`.
+`states.png` (the hidden state, word by word), `cell.png` (figure 5.3), `confusion.png`, `curves.png` and the weights in
+`runs/simple_rnn`.
 """
 
 import torch

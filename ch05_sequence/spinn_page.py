@@ -3,7 +3,7 @@
 A sentence is read by a shift-reduce parser. Its words wait in a buffer; a shift moves the next word onto a stack; a
 reduce takes the two top nodes off the stack and puts the node above them in their place. n words need n shifts and
 n - 1 reduces, and leave one node: the sentence. After Bowman et al., "A Fast Unified Model for Parsing and Sentence
-Understanding" (arXiv 1603.06021); `spinn_batched.py` computes the same at speed.
+Understanding" (arXiv 1603.06021); `spinn_fast` computes the same at speed.
 
 A node is a row of 2 * size numbers, its hidden state h and its cell state c side by side.
 """
@@ -47,7 +47,7 @@ def unbundle(state):
 
 
 def tree_lstm(c1, c2, lstm_in):
-    """The cell of a tree LSTM: children's cell states, (rows, size), and gates, (rows, 5 * size), to (h, c)."""
+    """The cell of a tree LSTM: children's cell states, (rows, size), candidate and gates, (rows, 5 * size), to h, c."""
     a, i, f1, f2, o = lstm_in.chunk(5, 1)
     c = a.tanh() * i.sigmoid() + f1.sigmoid() * c1 + f2.sigmoid() * c2
     return o.sigmoid() * c.tanh(), c

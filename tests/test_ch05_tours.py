@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+import math
+import re
 import runpy
 import sys
 from itertools import pairwise
@@ -13,6 +15,10 @@ import torch
 import torch.nn.functional as F
 
 import data.sentence_pairs
+from ch05_sequence import advanced_rnn, simple_rnn, spinn
+from ch05_sequence.loaders.snli import open_snli, tokenize
+from ch05_sequence.loaders.vectors import frequent_vectors
+from common.errors import UserError
 
 CHAPTER = Path(__file__).parents[1] / "ch05_sequence"
 
@@ -24,6 +30,13 @@ def sample(tmp_path_factory):
     return data.sentence_pairs.make_sentence_pairs(root, premises=(500, 10, 10))
 
 
+def write_vectors(path):
+    """Words on a circle: puppy next to dog, then cat."""
+    places = {"the": 3.0, "dog": 0.0, "puppy": 0.1, "cat": 0.5, "red": 2.0, "blue": 2.1}
+    path.write_text("".join(f"{word} {math.cos(place):.5f} {math.sin(place):.5f}\n" for word, place in places.items()))
+    return ["--vectors", str(path)]
+
+
 def tour(name):
     """A fixture that runs the tour once for all the tests of this file: its variables, and what it `printed`."""
 
@@ -32,7 +45,8 @@ def tour(name):
         printed = io.StringIO()
         with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
             out = tmp_path_factory.mktemp(name)
-            patch.setattr(sys, "argv", [f"{name}.py", "--out", str(out)])
+            vectors = write_vectors(out / "vectors.txt") if name == "embedding_tour" else []
+            patch.setattr(sys, "argv", [f"{name}.py", "--out", str(out), *vectors])
             patch.setattr(data.sentence_pairs, "make_sentence_pairs", lambda root: sample)
             variables = runpy.run_path(str(CHAPTER / f"{name}.py"), run_name="__main__")
         return variables | {"printed": printed.getvalue()}
@@ -48,6 +62,14 @@ def pictures(seen):
     found = {path.name: path.stat().st_size for path in seen["args"].out.glob("*.png")}
     assert min(found.values()) > 5000
     return sorted(found)
+
+
+@pytest.mark.parametrize("module", [simple_rnn, advanced_rnn, spinn])
+def test_a_programs_own_example_is_made_of_words_that_the_sample_has(module, sample, tmp_path):
+    premise, hypothesis = re.search(r'--predict "(.+)" "(.+)"', module.__doc__).groups()
+    vocabulary = open_snli(sample, cache=tmp_path)["train"].vocabulary
+    words = tokenize(f"{premise} {hypothesis}".lower())
+    assert len(words) > 10 and set(words) <= {*vocabulary.words}
 
 
 # 5.2 and 5.3
@@ -90,6 +112,24 @@ def test_vectors_by_company(embedding_tour):
     assert set(seen["nearest"]("dog", 2)) <= {"cat", "horse", "puppy", "kitten", "pony", "animal", "child"}
     assert sorted(seen["order"]) == list(range(len(words)))
     assert pictures(seen) == ["words_by_company.png"]
+
+
+def test_neighbours_in_real_vectors(embedding_tour, tmp_path):
+    printed = embedding_tour["printed"]
+    assert "nearest to dog: puppy, cat, red, blue\n" in printed and "nearest to red: blue, " in printed
+    words, vectors = frequent_vectors(embedding_tour["args"].vectors, count=2)
+    assert words == ["the", "dog"] and vectors.tolist()[1] == [1, 0]
+    (tmp_path / "bad.txt").write_text("dog 1 2\ncow 1 2\ncat 1\nbird 1 2\n")
+    with pytest.raises(UserError, match=r"bad.txt, line 3: 1 numbers after the word"):
+        frequent_vectors(tmp_path / "bad.txt")
+
+
+@pytest.mark.parametrize("name", ["embedding_tour", "padding_tour", "torchtext_tour"])
+def test_a_tour_takes_no_device_that_it_would_ignore(name, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", "--device", "cpu"])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(CHAPTER / f"{name}.py"), run_name="__main__")
+    assert end.value.code == 2 and "unrecognized arguments: --device cpu" in capsys.readouterr().err
 
 
 # 5.6, 5.7, figures 5.4 and 5.5

@@ -67,14 +67,16 @@ def load_vectors(source, vocabulary, dimension, cache=None):
 def frequent_vectors(source, count=20_000, cache=None):
     """The first words of a file, in GloVe's files the most frequent, a list, and their vectors, (words, dimension)."""
     with _open(source, cache) as file:
-        lines = [*itertools.islice(file, count)]
-    dimension = lines[-1].rstrip().count(b" ") if lines else 0
+        # The first line may be the file's size.
+        first, second = file.readline(), file.readline()
+    dimension = (second.strip() or first.strip()).count(b" ")
     if not dimension:
         raise UserError(f"{source}: no vectors; expected a word and its numbers a line")
     words, rows = [], []
-    for where, word, line in _entries(lines, source, dimension):
-        words.append(word.decode(errors="replace"))
-        rows.append(_numbers(line, dimension, where))
+    with _open(source, cache) as file:
+        for where, word, line in itertools.islice(_entries(file, source, dimension), count):
+            words.append(word.decode(errors="replace"))
+            rows.append(_numbers(line, dimension, where))
     return words, torch.tensor(rows)
 
 
