@@ -1,11 +1,12 @@
-"""Listing 3.19: torch.utils.bottleneck, gone from today's torch, rebuilt from its parts; figures 3.5 to 3.7.
+"""Listing 3.19: torch.utils.bottleneck, rebuilt from its parts.
 
     python ch03_workflow/bottleneck.py ch02_simple_nn/fizzbuzz.py --epochs 2
     python ch03_workflow/bottleneck.py --rows 30 ch04_vision/simple_cnn.py --epochs 1 --out runs/profiled
 
 As the page says, the script runs twice, so give it few epochs: under torch.profiler, which sees torch's operations, and
-under cProfile, which sees Python's functions; the imports no more, since the first run has made them. Printed are the
-environment and a summary of each; `runs/bottleneck` gets the whole of both: `trace.json` (for https://ui.perfetto.dev)
+under cProfile, which sees Python's functions; the imports no more, since the first run has made them. Meanwhile
+matplotlib saves no figure: drawing would fill both tables. Printed are the environment (figure 3.5) and a summary of
+each run (3.6, 3.7); `runs/bottleneck` gets the whole of both: `trace.json` (for https://ui.perfetto.dev)
 and `cprofile.pstats` (for `python -m pstats`). Flags of this script come before the script's name, those after it are
 the script's own. The exit status is the script's.
 """
@@ -18,10 +19,12 @@ import runpy
 import sys
 import traceback
 from pathlib import Path
+from unittest.mock import patch
 
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else the profiler tells on stderr that it starts and stops
 
 import torch
+from matplotlib.figure import Figure
 from torch.profiler import ProfilerActivity, profile
 from torch.utils import collect_env
 
@@ -34,10 +37,12 @@ def run_script(path, arguments, measure):
     What Python prints when a script fails is printed here too.
     """
     before = sys.argv, sys.path[0]
+    # Besides, cProfile of Python 3.12.1 and 3.13.0 loses the functions that are running while a figure is saved.
+    no_figures = patch.object(Figure, "savefig", lambda *_, **__: None)
     # Python puts the script's folder in front of the search path, in the place of ours.
     sys.argv, sys.path[0] = [str(path), *arguments], str(path.resolve().parent)
     try:
-        with measure:
+        with no_figures, measure:
             runpy.run_path(str(path), run_name="__main__")
     except SystemExit as end:
         if end.code is None or isinstance(end.code, int):
@@ -65,8 +70,9 @@ def own_traceback(error, path):
 
 
 def environment_summary():
-    """Figure 3.5: versions of torch, CUDA and Python, and the machine; long lines are cut."""
-    return "\n".join(f"{line:.110}" for line in collect_env.get_pretty_env_info().splitlines())
+    """Figure 3.5: versions of torch, CUDA and Python, and the machine; long lines are cut, its weaknesses left out."""
+    lines = collect_env.get_pretty_env_info().splitlines()
+    return "\n".join(f"{line:.100}" for line in lines if not line.startswith("Vulnerability"))
 
 
 def print_title(title):
@@ -76,6 +82,7 @@ def print_title(title):
 def print_functions(profiler, rows):
     """Figure 3.7: the Python functions that took the most time themselves."""
     print_title(f"cProfile: the {rows} functions with the most time of their own (tottime), in seconds")
+    print("tottime: in the function itself; cumtime: with those that it called; percall: by the number of calls")
     pstats.Stats(profiler, stream=sys.stdout).strip_dirs().sort_stats("tottime").print_stats(rows)
 
 

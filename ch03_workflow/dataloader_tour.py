@@ -1,4 +1,4 @@
-"""Listings 3.1 and 3.2: a Dataset, and what a DataLoader makes of it.
+"""Listing 3.2: what a DataLoader makes of the Dataset of 3.1.
 
     python ch03_workflow/dataloader_tour.py
 
@@ -11,9 +11,16 @@ import warnings
 import torch
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler, WeightedRandomSampler
 
-from ch02_simple_nn.data import CLASSES, class_index
-from ch03_workflow.fizbuz_dataset import FizBuzDataset, FizBuzStream, SharedFizBuzStream
-from ch03_workflow.loader_parts import BitsWithoutZeros, Pictures, WhoLoads, pad_bits, seed_worker
+from ch03_workflow.fizbuz_dataset import FizBuzDataset
+from ch03_workflow.loader_parts import (
+    BitsWithoutZeros,
+    Pictures,
+    SharedStream,
+    Stream,
+    WhoLoads,
+    pad_bits,
+    seed_worker,
+)
 from common.tours import tour
 
 args = tour(__doc__)
@@ -23,10 +30,8 @@ class PageFizBuzDataset(FizBuzDataset):
     """Items as the page has them: Python lists, and no end."""
 
     def __getitem__(self, idx):
-        idx += self.start
-        y = [0, 0, 0, 0]
-        y[class_index(idx)] = 1
-        return self.encoder(idx), y
+        x, y = FizBuzDataset(self.input_size, self.start + idx, self.start + idx + 1)[0]
+        return x.int().tolist(), y.int().tolist()
 
 
 def measure(dataset, **loader_options):
@@ -40,8 +45,8 @@ def measure(dataset, **loader_options):
     return ready - started, (len(dataset) - first) / (time.perf_counter() - ready)
 
 
-# %% 3.1 The data set, indexed
-# As printed the listing calls FizBuzDataset() and gets: missing 1 required positional argument: 'input_size'.
+# %% 3.1 The data set of fizbuz_dataset.py, indexed
+# As printed the page calls FizBuzDataset() and gets: missing 1 required positional argument: 'input_size'.
 try:
     FizBuzDataset()
 except TypeError as error:
@@ -50,7 +55,6 @@ except TypeError as error:
 dataset = FizBuzDataset(input_size=10)
 x, y = dataset[3]
 print(f"{len(dataset) = }, {x = }, {y = }")
-hashed = hash(dataset)
 
 # %% 3.2 A plain loop; the second one stops by itself, because the data set raises IndexError at its end
 for i in range(len(dataset)):
@@ -58,17 +62,20 @@ for i in range(len(dataset)):
 seen = sum(1 for x, y in dataset)
 print(f"{seen = }")
 beyond = PageFizBuzDataset(10)[1001]
-print(f"the page's data set has an item 1001 of 1000, so `for x, y in dataset` does not stop at the end: {beyond}")
+print(f"the page's data set has no end, item 1001 of 1000 is {beyond}")
 
 # %% 3.2 Minibatches
 # As printed they are transposed: a list of ten tensors, one a bit, because default_collate looks into lists.
 page_batch = next(iter(DataLoader(PageFizBuzDataset(10), batch_size=10)))
 print(f"of lists: {[(type(part).__name__, len(part), part[0].shape) for part in page_batch]}")
-dataloader = DataLoader(dataset, batch_size=10, shuffle=True, num_workers=2)
-batches = list(dataloader)
+transposed_back = torch.equal(torch.stack(page_batch[0], dim=1), torch.stack([dataset[i][0] for i in range(10)]))
+print(f"stacked along the second dimension they are the batch that was meant: {transposed_back}")
+# Where there are fewer than four cores, torch warns of four workers.
+with warnings.catch_warnings(record=True):
+    dataloader = DataLoader(dataset, batch_size=10, shuffle=True, num_workers=4)
+    batches = list(dataloader)
 print(f"of tensors: {[part.shape for part in batches[0]]}, {len(batches)} batches; the first:")
 print(batches[0])
-transposed_back = torch.equal(torch.stack(page_batch[0], dim=1), torch.stack([dataset[i][0] for i in range(10)]))
 
 # %% The last batch is shorter, or left out
 sizes = [len(x) for x, y in DataLoader(dataset, batch_size=300)]
@@ -82,7 +89,8 @@ orders = {
     "random again": list(RandomSampler(range(8), generator=torch.Generator().manual_seed(0))),
     "batches": list(BatchSampler(SequentialSampler(range(8)), batch_size=3, drop_last=False)),
 }
-print(orders)
+for name, order in orders.items():
+    print(f"{name:<13}{order}")
 
 # %% A sampler with weights: more than half of the numbers are "other", in these batches a quarter
 answers = torch.stack([y for x, y in dataset])
@@ -90,7 +98,7 @@ shares = answers.mean(dim=0)
 weights = 1 / shares[answers.argmax(dim=1)]
 sampler = WeightedRandomSampler(weights, num_samples=4000, generator=torch.Generator().manual_seed(0))
 balanced_shares = torch.cat([y for x, y in DataLoader(dataset, batch_size=100, sampler=sampler)]).mean(dim=0)
-for name, plain, balanced in zip(CLASSES, shares, balanced_shares):
+for name, plain, balanced in zip(("fizzbuzz", "buzz", "fizz", "other"), shares, balanced_shares):
     print(f"{name:<9}{plain:6.1%} of the numbers, {balanced:6.1%} of what the sampler drew")
 
 # %% A collate_fn makes the batch: here of items of different lengths
@@ -118,10 +126,9 @@ processes = shared[:, 1].unique().int().tolist()
 print(f"{same_order = }, items came from the processes {processes}")
 
 # %% Seeds: every worker has torch's numbers of its own, but a copy of the data set's generator
-(unseeded,) = load(num_workers=2)
 (seeded,) = load(num_workers=2, worker_init_fn=seed_worker)
 (seeded_again,) = load(num_workers=2, worker_init_fn=seed_worker)
-for name, items in {"without worker_init_fn": unseeded, "with": seeded}.items():
+for name, items in {"without worker_init_fn": shared, "with": seeded}.items():
     distinct = [len(items[:, column].unique()) for column in (2, 3)]
     print(f"{name}: of 8 numbers {distinct[0]} of torch's are different, {distinct[1]} of the own generator's")
 repeats = torch.equal(seeded[:, 2:], seeded_again[:, 2:])
@@ -130,9 +137,9 @@ print(f"the same seed gives the same numbers again: {repeats}")
 # %% persistent_workers: the same processes serve the next epoch, and nothing is started anew
 first, second = load(epochs=2, num_workers=1)
 kept_first, kept_second = load(epochs=2, num_workers=1, persistent_workers=True)
-new_processes = first[0, 1] != second[0, 1]
-kept_processes = kept_first[0, 1] == kept_second[0, 1]
-print(f"new processes in the second epoch: {bool(new_processes)}; with persistent_workers the same: {kept_processes}")
+new_processes = bool(first[0, 1] != second[0, 1])
+kept_processes = bool(kept_first[0, 1] == kept_second[0, 1])
+print(f"new processes in the second epoch: {new_processes}; with persistent_workers the same: {kept_processes}")
 # Started anew, a worker gets its copy of the generator once more: each epoch has the same "random" numbers.
 same_noise = torch.equal(first[:, 3], second[:, 3])
 print(f"without worker_init_fn the second epoch draws the first one's numbers: {same_noise}")
@@ -142,7 +149,7 @@ print(f"without worker_init_fn the second epoch draws the first one's numbers: {
 with warnings.catch_warnings(record=True) as pin_warnings:
     warnings.simplefilter("always")
     x, y = next(iter(DataLoader(dataset, batch_size=10, pin_memory=True)))
-print(f"{x.is_pinned() = }", *(warning.message for warning in pin_warnings))
+print(f"{x.is_pinned() = }", *(warning.message for warning in pin_warnings), sep="\n")
 x = x.to(args.device, non_blocking=x.is_pinned())
 
 # %% An iterable data set: each worker has all of it, unless it asks which worker it is
@@ -155,9 +162,9 @@ def read(stream, workers):
 
 
 streams = {
-    "one process": read(FizBuzStream(numbers), 0),
-    "two workers": read(FizBuzStream(numbers), 2),
-    "two workers, shared": read(SharedFizBuzStream(numbers), 2),
+    "one process": read(Stream(numbers), 0),
+    "two workers": read(Stream(numbers), 2),
+    "two workers, shared": read(SharedStream(numbers), 2),
 }
 for name, order in streams.items():
     print(f"{name:<20}{order}")
@@ -167,7 +174,7 @@ for name, order in streams.items():
 table = []
 print(f"{'data set':<10}{'workers':>8}{'batch size':>12}{'first batch after':>20}{'then examples/s':>18}")
 for name, items in {"numbers": FizBuzDataset(10), "pictures": Pictures(120)}.items():
-    for workers, batch_size in [(0, 1), (0, 10), (0, 60), (1, 60), (2, 60)]:
+    for workers, batch_size in [(0, 1), (0, 10), (0, 60), (2, 60)]:
         start, rate = measure(items, batch_size=batch_size, num_workers=workers)
         table.append((name, workers, batch_size, start, rate))
         print(f"{name:<10}{workers:>8}{batch_size:>12}{start:>18.3f} s{rate:>18,.0f}")

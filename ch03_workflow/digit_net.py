@@ -6,7 +6,8 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from ch03_workflow.loaders.mnist import read_mnist
-from common.cli import UserError
+from common.batches import keep
+from common.errors import UserError
 
 MEAN, STD = 0.1307, 0.3081  # of the pixels of MNIST's training images, 0 to 1
 VALIDATION_SHARE = 1 / 12  # of the training images: 5,000 of MNIST's 60,000
@@ -25,24 +26,33 @@ class Digits(Dataset):
         return self.images[indices], self.labels[indices]
 
 
-def get_data_loaders(args, val_batch_size=1000):
-    """The loaders of the training, the validation and the test images; the first is shuffled, its batches full."""
-    (images, labels), (test_images, test_labels) = (read_mnist(args.data, train) for train in (True, False))
-    # The same images validate in every run, whatever --seed.
+def get_data_loaders(train_batch_size, val_batch_size, data="sample", device="cpu", generator=None):
+    """The loaders of the training and the validation images.
+
+    The first is shuffled, by `generator` if there is one, and all its batches are full. The same images validate in
+    every run, whatever its seed.
+    """
+    images, labels = (part.to(device) for part in read_mnist(data, train=True))
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
     train, val = order[(n := round(VALIDATION_SHARE * len(order))) :], order[:n]
-    if len(train) < args.batch_size:
-        raise UserError(f"--batch-size {args.batch_size} is more than the {len(train)} training images")
-
-    def load(images, labels, batch_size, shuffle=False):
-        digits = Digits(images.to(args.device), labels.to(args.device))
-        return DataLoader(digits, batch_size, shuffle=shuffle, drop_last=shuffle, collate_fn=lambda batch: batch)
-
+    if len(train) < train_batch_size:
+        raise UserError(f"--batch-size {train_batch_size} is more than the {len(train)} training images")
     return (
-        load(images[train], labels[train], args.batch_size, shuffle=True),
-        load(images[val], labels[val], val_batch_size),
-        load(test_images, test_labels, val_batch_size),
+        DataLoader(
+            Digits(images[train], labels[train]),
+            train_batch_size,
+            shuffle=True,
+            drop_last=True,
+            collate_fn=keep,
+            generator=generator,
+        ),
+        DataLoader(Digits(images[val], labels[val]), val_batch_size, collate_fn=keep),
     )
+
+
+def get_test_loader(batch_size, data="sample", device="cpu"):
+    """The loader of the test images, in order."""
+    return DataLoader(Digits(*(part.to(device) for part in read_mnist(data, train=False))), batch_size, collate_fn=keep)
 
 
 def process_batch(batch, device=None, non_blocking=False):

@@ -1,15 +1,14 @@
-"""Listing 3.1: FizzBuzz as a `Dataset`, and as a stream that worker processes share.
+"""Listing 3.1, FizzBuzz as a `Dataset`, whole.
 
-The dataloader tour runs all three. They stand in a file of their own because a worker process that is spawned, as on
-macOS and Windows, must be able to import them.
+    python ch03_workflow/fizbuz_dataset.py
+
+`dataloader_tour.py` goes on from here: what the page's code gives as it is printed, and what a `DataLoader` can do.
 """
 
 from dataclasses import dataclass
 
 import torch
-from torch.utils.data import Dataset, IterableDataset, get_worker_info
-
-from ch02_simple_nn.data import binary_encoder, class_index
+from torch.utils.data import DataLoader, Dataset
 
 
 @dataclass(eq=False)
@@ -20,8 +19,8 @@ class FizBuzDataset(Dataset):
     order fizzbuzz, buzz, fizz, other. `eq=False` keeps the object hashable.
 
     Raises:
-        ValueError: the last number has more than `input_size` bits.
-        IndexError: from indexing, past either end; by this a `for` loop over the data set knows where to stop.
+        ValueError: there is no number between `start` and `end`, or one that has more than `input_size` bits.
+        IndexError: from indexing, past either end.
     """
 
     input_size: int
@@ -29,45 +28,44 @@ class FizBuzDataset(Dataset):
     end: int = 1000
 
     def __post_init__(self):
-        for number in (self.start, self.end - 1):
-            self.encoder(number)
+        # The page has no check, and gives 1024 a code of 11 bits.
+        if not 0 <= self.start < self.end <= 2**self.input_size:
+            expected = f"0 <= start < end <= {2**self.input_size}, for {self.input_size} bits"
+            raise ValueError(f"start={self.start}, end={self.end}: expected {expected}")
 
     def encoder(self, num):
-        # Made at each call: an encoder kept in the object is a local function, which cannot go to a spawned worker.
-        return binary_encoder(self.input_size)(num)
+        ret = [int(i) for i in f"{num:b}"]
+        return [0] * (self.input_size - len(ret)) + ret
 
     def __getitem__(self, idx):
+        # Not on the page, where `for x, y in dataset` therefore never ends.
         if not 0 <= idx < len(self):
             raise IndexError(f"index {idx} of {len(self)} numbers")
         idx += self.start
         x = self.encoder(idx)
-        y = [0, 0, 0, 0]
-        y[class_index(idx)] = 1
-        # Tensors, not the page's lists: of lists, the DataLoader would make a batch that is transposed.
+        if idx % 15 == 0:
+            y = [1, 0, 0, 0]
+        elif idx % 5 == 0:
+            y = [0, 1, 0, 0]
+        elif idx % 3 == 0:
+            y = [0, 0, 1, 0]
+        else:
+            y = [0, 0, 0, 1]
+        # The page returns the lists themselves, of which a DataLoader makes batches that are transposed.
         return torch.tensor(x, dtype=torch.float32), torch.tensor(y, dtype=torch.float32)
 
     def __len__(self):
         return self.end - self.start
 
 
-class FizBuzStream(IterableDataset):
-    """The items of a `FizBuzDataset` one after the other, for data that can only be read in order.
-
-    Every worker process has a copy and goes through all of it: with two workers each item comes twice.
-    """
-
-    def __init__(self, numbers):
-        self.numbers = numbers
-
-    def __iter__(self):
-        yield from self.numbers
-
-
-class SharedFizBuzStream(FizBuzStream):
-    """The same, but of n workers each gives every n-th item only: together they give each item once."""
-
-    def __iter__(self):
-        worker = get_worker_info()
-        first, step = (worker.id, worker.num_workers) if worker else (0, 1)
-        for index in range(first, len(self.numbers), step):
-            yield self.numbers[index]
+# A worker process that is spawned imports this file, and must not run what follows.
+if __name__ == "__main__":
+    dataset = FizBuzDataset(input_size=10)
+    x, y = dataset[3]
+    print(f"{len(dataset) = }\nthe number 3: {x = }, {y = }")
+    # 3.2, with 10 for the missing input_size. Where there are fewer than four cores, torch warns of four workers.
+    for i in range(len(dataset)):
+        x, y = dataset[i]
+    dataloader = DataLoader(dataset, batch_size=10, shuffle=True, num_workers=4)
+    batches = list(dataloader)
+    print(f"{len(batches)} batches, the first of them:", *batches[0], sep="\n")

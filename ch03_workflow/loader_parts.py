@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch.nn.utils.rnn import pad_sequence
-from torch.utils.data import Dataset, get_worker_info
+from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
 from data.tiny_objects import draw_object
 
@@ -73,3 +73,26 @@ class Pictures(Dataset):
     def __getitem__(self, index):
         with Image.open(io.BytesIO(self.jpeg)) as picture:
             return torch.from_numpy(np.array(picture.resize((64, 64)))).permute(2, 0, 1)
+
+
+class Stream(IterableDataset):
+    """The items of a data set one after the other, for data that can only be read in order.
+
+    Every worker process has a copy and goes through all of it: with two workers each item comes twice.
+    """
+
+    def __init__(self, dataset):
+        self.dataset = dataset
+
+    def __iter__(self):
+        yield from self.dataset
+
+
+class SharedStream(Stream):
+    """The same, but of n workers each gives every n-th item only: together they give each item once."""
+
+    def __iter__(self):
+        worker = get_worker_info()
+        first, step = (worker.id, worker.num_workers) if worker else (0, 1)
+        for index in range(first, len(self.dataset), step):
+            yield self.dataset[index]

@@ -3,10 +3,12 @@
     python ch03_workflow/question_classifier.py                 the questions written for it, in seconds
     python ch03_workflow/question_classifier.py --predict "How do you measure earthquakes ?" "Who is Duke Ellington ?"
     python ch03_workflow/question_classifier.py --data TREC     the real set, which --download TREC fetches
+    python ch03_workflow/question_classifier.py --data TREC --vectors glove.6B.50d.txt
 
-It reads through `plain_text_pipeline.py`, whose batches are torchtext's. The network is the one of Kim (Convolutional
-neural networks for sentence classification, 2014) without pretrained vectors. A run prints a line an epoch and a table
-of the classes, and leaves `curves.png`, `confusion.png`, the vocabulary and the weights in `runs/question_classifier`.
+The tokens and the vocabulary are those of `plain_text_pipeline.py`, the network is the one of Kim (Convolutional neural
+networks for sentence classification, arXiv 1408.5882); what it lacks without pretrained vectors, the words' endings
+make up in part. A run prints a line an epoch and a table of the classes, and leaves `curves.png`, `confusion.png` and
+the weights in `runs/question_classifier`.
 """
 
 from collections import Counter
@@ -20,6 +22,7 @@ from torch import nn, optim
 from torch.utils.data import Dataset
 
 from ch03_workflow.loaders.trec import CLASSES, SPLITS, download, read_splits
+from ch03_workflow.loaders.vectors import read_vectors
 from ch03_workflow.plain_text_pipeline import PADDING, UNKNOWN, Vocabulary, collate, tokenizer
 from common import batches, cli, report, training
 from common.checkpoints import load_weights
@@ -29,9 +32,10 @@ from common.pictures import save_confusion
 LABELS = list(CLASSES)
 # What a run does unless a flag says otherwise.
 RECIPES = {
-    "sample": {"epochs": 40, "batch_size": 32, "lr": 0.003},
+    "sample": {"epochs": 20, "batch_size": 32, "lr": 0.003},
     "real": {"epochs": 8, "batch_size": 64, "lr": 0.002},
 }
+VECTOR_SCALE = 0.4  # GloVe's numbers are larger than those that an embedding starts with
 
 
 def signature(token):
@@ -51,18 +55,22 @@ def build_vocabulary(questions):
     return Vocabulary.of([[part for part in counts.elements() if counts[part] > 1]])
 
 
-def encode(text, vocabulary):
-    """A question as indices of words and of their signatures, int64, (length, 2)."""
+def encode(text, vocabulary, known):
+    """A question as indices of its words, of their signatures, and of their places in `known`, int64, (length, 3).
+
+    Args:
+        known: a `Vocabulary` of the words that have pretrained vectors.
+    """
     tokens = tokenizer(text)
-    words, signatures = vocabulary(token.lower() for token in tokens), vocabulary(map(signature, tokens))
-    return torch.stack([words, signatures], dim=1)
+    words = [token.lower() for token in tokens]
+    return torch.stack([vocabulary(words), vocabulary(map(signature, tokens)), known(words)], dim=1)
 
 
 class Encoded(Dataset):
-    """Questions as pairs of indices, int64, (length, 2), and the place of the label in LABELS."""
+    """Questions as pairs of indices, int64, (length, 3), and the place of the label in LABELS."""
 
-    def __init__(self, questions, vocabulary):
-        self.indices = Packed([encode(question.text, vocabulary) for question in questions])
+    def __init__(self, questions, vocabulary, known):
+        self.indices = Packed([encode(question.text, vocabulary, known) for question in questions])
         self.labels = torch.tensor([LABELS.index(question.label) for question in questions])
 
     def __len__(self):
@@ -77,14 +85,17 @@ class QuestionNet(nn.Module):
 
     Args:
         vocabulary_size: how many words and signatures there are.
+        vectors: pretrained ones, `(words, dimension)`, the first two for unknown words and padding.
         word_dropout: the share of words that training makes unknown, so that it learns to go by their signatures.
     """
 
-    def __init__(self, vocabulary_size, width=128, filters=128, spans=(2, 3, 4), word_dropout=0.1):
+    def __init__(self, vocabulary_size, vectors, width=128, filters=128, spans=(2, 3, 4), word_dropout=0.1):
         super().__init__()
         self.embedding = nn.Embedding(vocabulary_size, width, padding_idx=PADDING)
         with torch.no_grad():
             self.embedding.weight *= 0.3  # wide enough to keep words apart, and gradients as large as the weights
+        self.vectors = nn.Embedding.from_pretrained(vectors, freeze=False, padding_idx=PADDING)
+        width += vectors.shape[1]
         # With so much padding one window sees nothing else, in every batch: a question's scores do not depend on how
         # much longer its neighbours are.
         self.convolutions = nn.ModuleList(nn.Conv1d(width, filters, span, padding=span) for span in spans)
@@ -93,20 +104,21 @@ class QuestionNet(nn.Module):
         self.word_dropout = word_dropout
 
     def forward(self, tokens):
-        """From indices of words and signatures, (longest, batch, 2), to raw scores (logits), (batch, classes)."""
-        words, signatures = tokens.unbind(dim=2)
+        """From indices as of `encode`, (longest, batch, 3), to raw scores (logits), (batch, classes)."""
+        words, signatures, known = tokens.unbind(dim=2)
         if self.training:
             dropped = (torch.rand_like(words, dtype=torch.float) < self.word_dropout) & (words != PADDING)
             words = words.masked_fill(dropped, UNKNOWN)
         # A word is the sum of what it is and of what it looks like; an unknown one still looks like something.
         embedded = self.embedding(words) + self.embedding(signatures)
-        embedded = embedded.permute(1, 2, 0)  # (batch, width, longest)
+        # Pretrained vectors know words that training has not seen; without any, they have no columns.
+        embedded = torch.cat([embedded, self.vectors(known)], dim=2).permute(1, 2, 0)  # (batch, width, longest)
         answers = [F.relu(convolution(embedded)).amax(dim=2) for convolution in self.convolutions]
         return self.out(self.dropout(torch.cat(answers, dim=1)))
 
 
-def make_loader(args, questions, vocabulary, *, train):
-    dataset = Encoded(questions, vocabulary)
+def make_loader(args, questions, vocabulary, known, *, train):
+    dataset = Encoded(questions, vocabulary, known)
     size = args.batch_size if train else 256
     lengths = dataset.indices.lengths
     return batches.loader(dataset, args, training=train, batch_size=size, collate_fn=collate, lengths=lengths)
@@ -137,12 +149,15 @@ def table(confusion):
 def train(args):
     splits = read_splits(args.data)
     vocabulary = build_vocabulary(splits["train"])
+    words, vectors = read_vectors(args.vectors) if args.vectors else ([], torch.zeros(0, 0))
+    known = Vocabulary(["<unk>", "<pad>", *words])
+    vectors = torch.cat([torch.zeros(2, vectors.shape[1]), VECTOR_SCALE * vectors])
     trainloader, validloader, testloader = (
-        make_loader(args, splits[split], vocabulary, train=split == "train") for split in SPLITS
+        make_loader(args, splits[split], vocabulary, known, train=split == "train") for split in SPLITS
     )
     sizes = [len(splits[split]) for split in SPLITS]
     print("{} questions to train, {} to choose the weights by, {} to test, on {}".format(*sizes, args.device))
-    net = QuestionNet(len(vocabulary.tokens)).to(args.device)
+    net = QuestionNet(len(vocabulary.tokens), vectors).to(args.device)
     optimizer = optim.AdamW(net.parameters(), lr=args.lr, weight_decay=0.01, fused=True)
     scheduler = training.one_cycle(optimizer, args, trainloader, pct_start=0.3)
 
@@ -160,7 +175,7 @@ def train(args):
         score="accuracy",
         unit="questions",
         scheduler=scheduler,
-        belongs={"vocabulary": vocabulary.tokens},
+        belongs={"vocabulary": vocabulary.tokens, "known": known.tokens, "dimension": vectors.shape[1]},
     )
     figures = score(args, net, testloader)
     confusion = figures.pop("confusion")
@@ -178,19 +193,19 @@ def train(args):
 
 
 def load(args):
-    """The trained network and its vocabulary, out of `--checkpoint`, or of `best.pt` in `--out`."""
-    vocabulary = Vocabulary(cli.belonging(args, "vocabulary"))
-    net = QuestionNet(len(vocabulary.tokens))
+    """The trained network and its two vocabularies, out of `--checkpoint`, or of `best.pt` in `--out`."""
+    vocabulary, known = (Vocabulary(cli.belonging(args, name)) for name in ("vocabulary", "known"))
+    net = QuestionNet(len(vocabulary.tokens), torch.zeros(len(known.tokens), cli.belonging(args, "dimension")))
     load_weights(net, cli.weights_of(args))
-    return net.to(args.device).eval(), vocabulary
+    return net.to(args.device).eval(), vocabulary, known
 
 
 def evaluate(args):
     if args.evaluate not in SPLITS:
         raise cli.UserError(f"--evaluate {args.evaluate}: no such split; expected {', '.join(SPLITS)}")
-    net, vocabulary = load(args)
+    net, vocabulary, known = load(args)
     questions = read_splits(args.data)[args.evaluate]
-    figures = score(args, net, make_loader(args, questions, vocabulary, train=False))
+    figures = score(args, net, make_loader(args, questions, vocabulary, known, train=False))
     confusion = figures.pop("confusion")
     print(table(confusion))
     print(f"accuracy {figures['accuracy']:.4f} over the {len(questions)} questions of {args.evaluate}")
@@ -205,8 +220,8 @@ def predict(args):
     for question in args.predict:
         if not question.strip():
             raise cli.UserError("--predict: an empty question, expected words")
-    net, vocabulary = load(args)
-    tokens, _ = collate([(encode(question, vocabulary), 0) for question in args.predict])
+    net, vocabulary, known = load(args)
+    tokens, _ = collate([(encode(question, vocabulary, known), 0) for question in args.predict])
     with torch.no_grad():
         probabilities = net(tokens.to(args.device)).softmax(dim=1).cpu()
     for question, shares in zip(args.predict, probabilities):
@@ -218,6 +233,7 @@ def predict(args):
 def read_flags(argv=None):
     """The flags; what is not given comes from the recipe of the sample or of the real set."""
     flags = cli.parser(__doc__, epochs=8, batch_size=64, lr=0.002, predict="QUESTION", predict_type=str)
+    flags.add_argument("--vectors", type=Path, metavar="FILE", help="pretrained word vectors, in GloVe's text format")
     flags.add_argument("--download", type=Path, metavar="DIR", help="fetch the real set into DIR, then stop")
     given = flags.parse_known_args(argv)[0]
     flags.set_defaults(**RECIPES["sample" if given.data == "sample" else "real"])

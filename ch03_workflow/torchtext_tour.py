@@ -1,16 +1,17 @@
-"""Listings 3.10 to 3.13: questions through torchtext 0.6.0, from text files to padded batches.
+"""Listings 3.10 to 3.13: questions through torchtext 0.6.0.
 
     python ch03_workflow/torchtext_tour.py
-    python ch03_workflow/torchtext_tour.py --device cuda
+    python ch03_workflow/torchtext_tour.py --data TREC     the page's own questions
 
-torchtext is archived. 0.6.0 is the last release with the book's API in pure Python, so it runs on today's torch;
-nothing else in this repository leans on it. New code takes the fifty lines of plain_text_pipeline.py: the last cell
-proves their batches equal. Files go to runs/torchtext_tour.
+From text files to padded batches. torchtext is archived. 0.6.0 is the last release with the book's API in pure Python,
+so it runs on today's torch; nothing else in this chapter leans on it. New code takes the fifty lines of
+plain_text_pipeline.py: the last cell proves their batches equal. Files go to runs/torchtext_tour.
 """
 
 import csv
 import random
 import ssl
+import textwrap
 
 import spacy
 import torch
@@ -25,7 +26,8 @@ from common.tours import tour
 from data import sample
 from data.questions import make_questions
 
-args = tour(__doc__)
+data_flag = {"default": "sample", "metavar": "{sample,DIR}", "help": "the sample, or a folder with TREC's files"}
+args = tour(__doc__, flags={"--data": data_flag})
 device = args.device
 
 # %% 3.10 pip install torchtext==0.6.0
@@ -44,13 +46,17 @@ for step, tool in steps.items():
     print(f"{step:<48}{tool}")
 
 # %% The questions, written as the three TSV files of the page
-splits = read_splits("sample")
+splits = read_splits(args.data)
+# The page's batch of test questions is of 99, and the sample has fewer: some of those to train with make it up.
+missing = max(0, 99 - len(splits["test"]))
+splits["test"] += splits["train"][:missing]
+del splits["train"][:missing]
 for split, name in TSV_FILES.items():
     write_tsv(args.out / name, splits[split])
 print(f"{ {split: len(questions) for split, questions in splits.items()} }")
 print(f"{'Text':<48}Label")
 for question in splits["train"][:2]:
-    print(f"{question.text:<48}{question.label}")
+    print(f"{question.text[:46]:<48}{question.label}")
 
 # %% 3.11 The tokenizer
 # spacy.load("en") was a link to a model; spaCy 3 has none. For the tokenizer alone no model is needed.
@@ -82,9 +88,13 @@ train, val, test = data.TabularDataset.splits(
     csv_reader_params={"quoting": csv.QUOTE_NONE},
 )
 print(f"{len(train) = }, {len(val) = }, {len(test) = }")
-print(f"{train[0].Text = }, {train[0].Label = }")
-defaults = {name: value for name, value in vars(data.Field()).items() if isinstance(value, str | bool)}
-print(f"a Field's defaults: {defaults}")
+print(f"{train[0].Text[:8] = }, {train[0].Label = }")
+defaults = {name: value for name, value in vars(data.Field()).items() if isinstance(value, str | bool | None)}
+print("a Field's defaults:", *(f"{name}={value!r}" for name, value in defaults.items()), sep="\n    ")
+# Not fixed_length, as the text has it: this one pads and cuts every example to its length.
+short = data.Field(fix_length=4)
+fixed = short.pad([["Who", "?"], ["How", "far", "is", "the", "moon", "?"]])
+print(f"{fixed = }")
 
 # %% What TabularDataset does not tell
 # A question that begins with a quotation mark swallows the lines up to the next one; a line with one column makes an
@@ -100,7 +110,7 @@ print(f"of 3 lines: {len(quoted) = }, {len(unquoted) = }; {no_label = }")
 
 # %% 3.12 Vectors: a GloVe file is a line a word, the word and its numbers
 # The page's "glove.6B.50d" would download 862 MB. These numbers are random: the format is what is shown.
-words = sorted({word for example in train for word in example.Text})
+words = sorted({word for example in train for word in example.Text if word.strip()})
 glove = args.out / "glove.sample.50d.txt"
 numbers = torch.randn(len(words), 50)
 without_vector = words.pop()
@@ -119,7 +129,7 @@ print(f"{vectors.vectors.shape = }, certificates unchecked meanwhile: {unchecked
 # %% 3.12 Vocabularies
 TEXT.build_vocab(train, vectors=vectors)
 LABEL.build_vocab(train, vectors=vectors)
-print(f"{TEXT.vocab.itos[:8] = }, {TEXT.vocab.vectors.shape = }")
+print(f"{TEXT.vocab.itos[:8] = }\n{TEXT.vocab.vectors.shape = }")
 # Nobody uses the labels' vectors; and a plain Field gives them an <unk>, so that classes start at 1.
 labels_with_vectors = dict(LABEL.vocab.stoi)
 LABEL.build_vocab(train)
@@ -137,19 +147,26 @@ embedding = nn.Embedding.from_pretrained(TEXT.vocab.vectors, freeze=False, paddi
 embeddings = {"Character n-gram": "charngram", "FastText": "fasttext", "GloVe vectors": "glove"}
 for embedding_name, prefix in embeddings.items():
     embeddings[embedding_name] = [name for name in torchtext.vocab.pretrained_aliases if name.startswith(prefix)]
-    print(f"{embedding_name:<18}{', '.join(embeddings[embedding_name])}")
+    print(
+        textwrap.fill(f"{embedding_name:<18}{', '.join(embeddings[embedding_name])}", 100, subsequent_indent=18 * " ")
+    )
 
 # %% 3.12 Batches
-# device=-1 is ignored with a warning and means the CPU; torch.device says what is meant. The first iterator shuffles,
-# the others sort: by sort_key, and within a batch the longest first.
+# The first iterator shuffles, the others sort: by sort_key, and within a batch the longest first. device=-1 was the CPU
+# and 0, says the text, the first GPU; today every number means the CPU, with a warning, and torch.device is meant.
+train_iter, val_iter, test_iter = data.Iterator.splits(
+    (train, val, test), sort_key=lambda x: len(x.Text), batch_sizes=(32, 99, 99), device=-1
+)
+print(next(iter(test_iter)))
+by_number = next(iter(data.Iterator(test, 99, device=0))).Text.device
+print(f"device=0 puts a batch on: {by_number}")
 train_iter, val_iter, test_iter = data.Iterator.splits(
     (train, val, test), sort_key=lambda x: len(x.Text), batch_sizes=(32, 99, 99), device=device
 )
 batch = next(iter(test_iter))
-print(batch)
 padding = TEXT.vocab.stoi["<pad>"]
 first = [TEXT.vocab.itos[index] for index in batch.Text[:, -1]]
-print(f"the shortest of them, padded to the longest: {' '.join(first)}")
+print(f"its shortest question: {' '.join(first)}")
 
 # %% BucketIterator, and the padding that it saves
 

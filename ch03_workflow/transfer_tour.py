@@ -7,7 +7,9 @@
 
 A new last layer, the head, learns to tell the classes of a small set apart, while every layer below it is frozen. The
 table that it prints shows what has moved. Offline the trained weights come from a short training on seven kinds of the
-embedded drawings; the small set holds the three other kinds.
+embedded drawings; the small set holds the three other kinds. These weights are kept in `--out` and are those of every
+`--seed`, which is the head's. Two threads compute, whatever the machine has: with another number of them sums round
+otherwise, and the last figure is another one.
 """
 
 import copy
@@ -20,6 +22,7 @@ from torchvision.models import ResNet18_Weights
 from torchvision.transforms import v2
 
 from ch03_workflow.loaders.image_folder import open_image_folder
+from common import checkpoints
 from common.cli import count, positive_int
 from common.downloads import fetch_weights
 from common.errors import UserError
@@ -35,7 +38,7 @@ flags = {
     "--seed": dict(type=count, default=0, help="weights and order (default: %(default)s)"),
 }
 args = tour(__doc__, flags)
-torch.manual_seed(args.seed)
+torch.set_num_threads(2)
 
 
 # %% 3.7 resnet18, and its first group of layers frozen
@@ -84,13 +87,16 @@ def fit(model, images, labels, epochs, lr, batch_size=32):
     optimizer = optim.AdamW([param for param in model.parameters() if param.requires_grad], lr, fused=True)
     steps = max(1, len(images) // batch_size)
     scheduler = optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=epochs * steps)
-    for _ in range(epochs):
+    for epoch in range(1, epochs + 1):
         for batch in torch.randperm(len(images)).tensor_split(steps):
             x, y = images[batch].to(args.device), labels[batch].to(args.device)
             optimizer.zero_grad()
-            F.cross_entropy(model(x), y).backward()
+            loss = F.cross_entropy(model(x), y)
+            loss.backward()
             optimizer.step()
             scheduler.step()
+        if epoch % max(1, epochs // 8) == 0:
+            print(f"epoch {epoch:>2} of {epochs}: loss of the last batch {loss.item():.4f}", flush=True)
 
 
 @torch.no_grad()
@@ -122,15 +128,22 @@ else:
     folder = sample(make_tiny_objects) / "train"
     others = sorted({path.name for path in folder.iterdir()} - {*SMALL_SET})
     model = torchvision.models.resnet18(num_classes=len(others)).to(args.device)
-    path = args.out / f"base_{args.pictures}_{args.seed}.pt"
-    if path.exists():
-        model.load_state_dict(torch.load(path, weights_only=True, map_location=args.device))
+    path = args.out / f"base_{args.pictures}.pt"
+    try:
+        checkpoints.load_weights(model, path)
         print(f"weights learnt before: {path}")
-    else:
+    except UserError as reason:
+        if path.exists():
+            print(f"{reason}; they are learnt anew")
+        print(f"learning from {args.pictures} drawings each of {', '.join(others)}", flush=True)
+        torch.manual_seed(0)
+        model = torchvision.models.resnet18(num_classes=len(others)).to(args.device)
         images, labels, _ = load_pictures(folder, transform, args.pictures, others)
         fit(model.train(), images, labels, epochs=8, lr=0.002)
-        torch.save(model.state_dict(), path)
-        print(f"weights learnt from {len(images)} drawings of {', '.join(others)}: {path}")
+        run = checkpoints.Run("base", {"pictures": args.pictures})
+        checkpoints.writer(args.out)({"run": run.state_dict(), "model": model.state_dict()}, path.name)
+# What follows is the same whether these weights were learnt just now or before.
+torch.manual_seed(args.seed)
 
 # %% The small set: a few pictures to learn from, and others to test
 if args.data == "sample":

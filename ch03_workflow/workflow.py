@@ -34,6 +34,7 @@ STAGES = {
         "bottleneck.py",
     ],
     "training and\nvalidation": [
+        "ignite_page.py",
         "ignite_tour.py",
         "metrics_tour.py",
         "ignite_trainer.py",

@@ -136,14 +136,17 @@ def writer(out):
 FREE = {"out", "cache", "resume", "device", "workers", "compile", "print_every", "evaluate", "checkpoint", "predict"}
 
 
-def restore(out, parts):
+def restore(out, parts, names=("last.pt", "previous.pt")):
     """Loads the newest whole checkpoint of the folder `out` into the parts of a run, and returns its file name.
+
+    Args:
+        names: the files that may be there, the newest first.
 
     Raises:
         UserError: there is none, or it is of another run, other flags or another network.
     """
     run, damage = parts["run"], None
-    for name in ("last.pt", "previous.pt"):
+    for name in names:
         path = out / name
         if not path.exists():
             continue

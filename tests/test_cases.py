@@ -482,10 +482,11 @@ class Counting(pickle.Pickler):
 
 def test_a_data_set_travels_as_few_tensors(tmp_path):
     questions = [Question("How far is Lima ?", "NUM")] * 300
+    words = question_classifier.build_vocabulary(questions)
     for number in range(12):
         wav(tmp_path / f"{'_'.join(f'{number:08b}')}.wav")
     for dataset in (
-        question_classifier.Encoded(questions, question_classifier.build_vocabulary(questions)),
+        question_classifier.Encoded(questions, words, words),
         yesno.Recordings(tmp_path, "train", seed=0),
         CamVid(segnet(tmp_path / "camvid"), "train"),
         Trees([(["it", "works"], [3, 3, 2], [2, 4, 3])] * 300, Vocabulary({"it": 1}), "trees"),

@@ -3,7 +3,9 @@
 import contextlib
 import io
 import pickle
+import re
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,10 +15,11 @@ import torch
 from torch.utils.data import DataLoader
 
 from ch02_simple_nn.data import get_numpy_data
-from ch03_workflow.fizbuz_dataset import FizBuzDataset, SharedFizBuzStream
-from ch03_workflow.loader_parts import BitsWithoutZeros, Pictures, WhoLoads, pad_bits, seed_worker
+from ch03_workflow.fizbuz_dataset import FizBuzDataset
+from ch03_workflow.loader_parts import BitsWithoutZeros, Pictures, SharedStream, WhoLoads, pad_bits, seed_worker
 
-TOUR = Path(__file__).parents[1] / "ch03_workflow" / "dataloader_tour.py"
+ROOT = Path(__file__).parents[1]
+TOUR = ROOT / "ch03_workflow" / "dataloader_tour.py"
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +52,22 @@ def test_the_ends_of_the_data_set():
     for index in (1000, -1):
         with pytest.raises(IndexError):
             FizBuzDataset(10)[index]
-    with pytest.raises(ValueError, match="1024 does not fit"):
-        FizBuzDataset(10, end=1025)
+    for start, end in [(0, 1025), (0, 0), (5, 5), (-1, 3)]:
+        with pytest.raises(ValueError, match=f"start={start}, end={end}: expected 0 <= start < end <= 1024, for 10 b"):
+            FizBuzDataset(10, start, end)
+    assert len(FizBuzDataset(10, 1023, 1024)) == 1 and FizBuzDataset(10, 1023, 1024)[0][0].tolist() == [1] * 10
+
+
+def test_the_file_of_3_1_prints_what_it_shows():
+    run = subprocess.run([sys.executable, "ch03_workflow/fizbuz_dataset.py"], cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0
+    assert "x = tensor([0., 0., 0., 0., 0., 0., 0., 0., 1., 1.]), y = tensor([0., 0., 1., 0.])" in run.stdout
+    assert "len(dataset) = 1000\n" in run.stdout and "100 batches, the first of them:\ntensor([[" in run.stdout
+
+
+def test_nothing_of_the_chapter_needs_another_chapter():
+    for path in (ROOT / "ch03_workflow").rglob("*.py"):
+        assert not re.search(r"^\s*(?:from|import) ch0[1245]", path.read_text(), re.MULTILINE), path
 
 
 def test_the_page_s_listing_fails_as_told(seen):
@@ -83,7 +100,7 @@ def test_samplers_and_collate(seen):
 
 def test_workers_are_processes_with_seeds(seen):
     assert seen["same_order"] and len(seen["processes"]) == 2
-    torch_numbers, own_numbers = (len(seen["unseeded"][:, column].unique()) for column in (2, 3))
+    torch_numbers, own_numbers = (len(seen["shared"][:, column].unique()) for column in (2, 3))
     assert (torch_numbers, own_numbers) == (8, 4)
     assert [len(seen["seeded"][:, column].unique()) for column in (2, 3)] == [8, 8]
     assert seen["repeats"] and seen["same_noise"]
@@ -98,7 +115,7 @@ def test_streams(seen):
 
 
 def test_more_workers_than_items_lose_and_double_nothing():
-    loader = DataLoader(SharedFizBuzStream(FizBuzDataset(10, start=3, end=4)), batch_size=None, num_workers=2)
+    loader = DataLoader(SharedStream(FizBuzDataset(10, start=3, end=4)), batch_size=None, num_workers=2)
     assert [x.tolist() for x, y in loader] == [FizBuzDataset(10)[3][0].tolist()]
 
 
@@ -109,7 +126,7 @@ def test_pinning(seen):
 
 def test_the_measured_table(seen):
     settings = [row[:3] for row in seen["table"]]
-    assert {row[0] for row in settings} == {"numbers", "pictures"} and len(set(settings)) == len(settings) == 10
+    assert {row[0] for row in settings} == {"numbers", "pictures"} and len(set(settings)) == len(settings) == 8
     for row in settings:
         assert "{:<10}{:>8}{:>12}".format(*row) in seen["printed"]
 
@@ -117,7 +134,7 @@ def test_the_measured_table(seen):
 def test_what_a_spawned_worker_gets_can_be_sent():
     for part in (
         FizBuzDataset(10),
-        SharedFizBuzStream(FizBuzDataset(10)),
+        SharedStream(FizBuzDataset(10)),
         WhoLoads(2),
         BitsWithoutZeros(2),
         Pictures(1),

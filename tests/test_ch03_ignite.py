@@ -1,11 +1,16 @@
-"""Listings 3.20 to 3.30: the tour of ignite, and the trainer: three loops, printed lines, checkpoints, resume."""
+"""Listings 3.20 to 3.30: the tour of ignite, the page's trainer, and the whole one: checkpoints, kills, resuming."""
 
 import ast
 import contextlib
+import errno
 import io
 import json
+import os
 import re
 import runpy
+import shutil
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,12 +19,13 @@ import torch
 import torch.nn.functional as F
 from ignite.engine import Engine, Events
 from matplotlib.figure import Figure
-from torch import nn, optim
+from torch import nn
 
 from ch03_workflow import digit_net, ignite_trainer
-from ch03_workflow.digit_net import DigitNet, process_batch
-from common import checkpoints, cli
-from common.cli import UserError
+from ch03_workflow.digit_net import DigitNet, get_data_loaders, get_test_loader, process_batch
+from ch03_workflow.loaders.mnist import read_mnist
+from common import checkpoints, report
+from common.errors import UserError
 from data.digits import make_digits
 
 ROOT = Path(__file__).parents[1]
@@ -125,72 +131,102 @@ def test_3_28_to_3_30_checkpoints(tour):
     assert tour["saves"] == {"!= 0, as printed": 990, "== 0": 10}
 
 
-# The trainer
+# The page's trainer
 
 
 @pytest.fixture(scope="module")
-def digits(tmp_path_factory):
-    """202 digits to train, 18 to validate and 40 to test; at batch size 4 an epoch has 50 steps."""
-    return make_digits(tmp_path_factory.mktemp("digits") / "digits", digits=(220, 40))
+def page(tmp_path_factory):
+    """What `ignite_page.py` leaves behind and prints, with a network of two channels instead of sixteen."""
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
+        patch.setattr(DigitNet.__init__, "__defaults__", (2,))
+        patch.setattr(sys, "argv", ["ignite_page.py", "--device", "cpu", "--out", str(tmp_path_factory.mktemp("page"))])
+        variables = runpy.run_path(str(ROOT / "ch03_workflow" / "ignite_page.py"), run_name="__main__")
+    return variables | {"printed": printed.getvalue()}
 
 
-def run(digits, out, *flags, pictures=False):
-    """Runs the program; its pictures take longer than its training, so only one run draws them."""
-    arguments = ["--device", "cpu", "--data", str(digits), "--batch-size", "4", "--epochs", "3", "--out", str(out)]
-    with pytest.MonkeyPatch.context() as patch:
-        if not pictures:
-            patch.setattr(Figure, "savefig", lambda *_, **__: None)
-        ignite_trainer.main([*arguments, *flags])
-
-
-def random_batches(count=5, size=6):
-    random = torch.Generator().manual_seed(1)
-    return [
-        (
-            torch.randint(256, (size, 28, 28), generator=random, dtype=torch.uint8),
-            torch.randint(10, (size,), generator=random),
-        )
-        for _ in range(count)
+def test_3_20_to_3_22_three_loops_are_one_training(page):
+    assert page["same_by_engine"] and page["same_by_supervised"]
+    assert page["state"].output == page["loss"].item() and isinstance(page["state"].output, float)
+    moved = [
+        not torch.equal(value, page["untrained"].state_dict()[name]) for name, value in page["by_the_loop"].items()
     ]
+    assert all(moved)
+    # The evaluator's output is the pair of the last batch; what stands in it is log-probabilities.
+    assert page["y_pred"].shape == (500, 10) and page["y"].shape == (500,)
+    torch.testing.assert_close(page["y_pred"].exp().sum(dim=1), torch.ones(500))
 
 
-def start():
-    torch.manual_seed(0)
-    net = DigitNet()
-    return net, optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
+def test_3_21_an_evaluation_in_between_would_change_the_training_without_net_train(page):
+    page["net"].eval()
+    page["training_loop"](None, page["dataset"][0])
+    assert page["net"].training
 
 
-def test_three_loops_are_one_training():
-    batches, trained = random_batches(), {}
-    net, optimizer = start()
-    ignite_trainer.bare_loop(net, optimizer, F.nll_loss, batches, epochs=2)
-    trained["bare"] = net.state_dict()
-    for name in ("engine_trainer", "supervised_trainer"):
-        net, optimizer = start()
-        trainer = getattr(ignite_trainer, name)(net, optimizer, F.nll_loss)
-        # An evaluation in between must not leave the network in evaluation mode.
-        evaluator = ignite_trainer.supervised_evaluator(net, ignite_trainer.get_metrics("cpu"))
-        trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda _, evaluator=evaluator: evaluator.run(batches))
-        state = trainer.run(batches, max_epochs=2)
-        assert (state.epoch, state.iteration) == (2, 10) and isinstance(state.output, float)
-        trained[name] = net.state_dict()
-    for name, value in trained.pop("bare").items():
-        for other in trained.values():
-            assert torch.equal(value, other[name]), name
-    assert not torch.equal(trained["engine_trainer"]["classifier.weight"], start()[0].classifier.weight)
+def test_3_23_the_seven_events_have_handlers_that_print_in_their_order(page):
+    handlers = page["trainer"]._event_handlers
+    assert {event.name for event in handlers if handlers[event]} == set(SEVEN)
+    lines = page["printed"].splitlines()
+    number = r"\d+\.\d{4}"
+    for epoch in (1, 2, 3):
+        at = lines.index(f"Epoch {epoch} of 3")
+        iterations = [it for it in range(42 * (epoch - 1) + 1, 42 * epoch + 1) if it % 10 == 0]
+        for line, iteration in zip(lines[at + 1 :], iterations):
+            assert re.fullmatch(rf"Epoch:{epoch} Iteration:{iteration} Loss: {number}", line)
+        kinds = lines[at + 1 + len(iterations) :][:2]
+        for line, kind in zip(kinds, ("Training", "Validation"), strict=True):
+            assert re.fullmatch(rf"{kind} data: +Avg accuracy: {number} Avg loss: {number}", line)
+    assert any(line.startswith("16,128 images in ") for line in lines) and page["trainer"].state.images == 3 * 42 * 128
+    assert float(re.findall(r"Validation data: Avg accuracy: (\S+)", page["printed"])[-1]) > 0.5  # it learns
+
+
+SEVEN = ["EPOCH_STARTED", "EPOCH_COMPLETED", "STARTED", "COMPLETED", "ITERATION_STARTED", "ITERATION_COMPLETED"]
+SEVEN += ["EXCEPTION_RAISED"]
+
+
+def test_3_23_an_exception_is_told_and_goes_on(page, capsys):
+    page["trainer"].logger.setLevel("CRITICAL")
+    with pytest.raises(ValueError, match="spoilt"):
+        page["trainer"].run(SpoiltBatches(), max_epochs=4, epoch_length=42)
+    assert "ValueError in iteration 126" in capsys.readouterr().out
+
+
+class SpoiltBatches:
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        raise ValueError("spoilt")
+
+
+def test_3_27_metrics_are_read_under_the_names_given_in_3_25(page):
+    metrics = page["evaluator"].state.metrics
+    scores, labels = zip(*((page["model"](process_batch(batch)[0]), batch[1]) for batch in page["val_loader"]))
+    scores, labels = torch.cat(scores).detach(), torch.cat(labels)
+    assert metrics["accuracy"] == pytest.approx((scores.argmax(dim=1) == labels).double().mean().item())
+    assert metrics["nll"] == pytest.approx(F.nll_loss(scores, labels).item(), rel=1e-5)
+
+
+def test_3_29_plain_torch_load_reads_the_checkpoint(page):
+    checkpoint = torch.load(page["dirname"] / "checkpoint_100.pt")
+    assert list(checkpoint) == ["model", "optimizer"]
+    assert all(torch.equal(value, page["loaded"].state_dict()[name]) for name, value in checkpoint["model"].items())
+    # It is of iteration 100, and training went on to 126.
+    assert not torch.equal(checkpoint["model"]["classifier.weight"], page["model"].classifier.weight)
 
 
 def test_3_21_as_printed_has_no_output():
     def training_loop(trainer, batch):
         F.nll_loss(net(process_batch(batch)[0]), batch[1]).backward()
 
-    net, _ = start()
-    assert Engine(training_loop).run(random_batches(1), max_epochs=1).output is None
+    net = DigitNet()
+    batch = torch.randint(256, (6, 28, 28), dtype=torch.uint8), torch.randint(10, (6,))
+    assert Engine(training_loop).run([batch], max_epochs=1).output is None
 
 
 def test_3_22_the_network_gives_log_probabilities():
-    net, _ = start()
-    images, labels = process_batch(random_batches(1)[0])
+    net = DigitNet()
+    images, labels = process_batch((torch.randint(256, (6, 28, 28), dtype=torch.uint8), torch.randint(10, (6,))))
     scores = net(images)
     torch.testing.assert_close(scores.exp().sum(dim=1), torch.ones(6))
     logits = net.classifier(net.features(images).flatten(1))
@@ -205,147 +241,277 @@ def test_pixels_are_normalised_and_have_a_channel():
     assert x[:, 0, 5, 5].tolist() == pytest.approx(expected)
 
 
-def test_no_image_is_in_two_splits(digits):
-    args = cli.parse(cli.parser("", epochs=1, batch_size=4, lr=1), ["--data", str(digits), "--device", "cpu"])
-    loaders = digit_net.get_data_loaders(args)
-    assert [len(loader.dataset) for loader in loaders] == [202, 18, 40] and len(loaders[0]) == 50
-    every = [image.numpy().tobytes() for loader in loaders for image in loader.dataset.images]
-    assert len(set(every)) == len(every) == 260
+# The whole trainer
+
+
+class WithDropout(DigitNet):
+    """A network that draws random numbers in training."""
+
+    def __init__(self):
+        super().__init__(channels=4)
+        self.features.append(nn.Dropout(0.3))
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    """202 digits to train, 18 to validate and 40 to test; at batch size 6 an epoch has 33 steps."""
+    return make_digits(tmp_path_factory.mktemp("digits") / "digits", digits=(220, 40))
+
+
+def run(digits, out, *flags, pictures=False):
+    """Runs the program; its pictures take longer than its training, so only one run draws them."""
+    arguments = ["--device", "cpu", "--data", str(digits), "--batch-size", "6", "--epochs", "7", "--out", str(out)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ignite_trainer, "DigitNet", WithDropout)
+        patch.setattr(report, "lock", lambda out: None)  # it lasts as long as the process, and all runs share one here
+        if not pictures:
+            patch.setattr(Figure, "savefig", lambda *_, **__: None)
+        ignite_trainer.train(ignite_trainer.read_flags([*arguments, *flags]))
 
 
 @pytest.fixture(scope="module")
 def whole(digits, tmp_path_factory):
-    """A run that nothing interrupts: its folder and what it printed."""
+    """A run that nothing interrupts, 231 steps: its folder and what it printed."""
     out, printed = tmp_path_factory.mktemp("whole"), io.StringIO()
     with contextlib.redirect_stdout(printed):
         run(digits, out, pictures=True)
     return out, printed.getvalue()
 
 
-def test_a_run_prints_what_3_23_and_3_27_promise(whole):
+def test_no_image_is_in_two_splits(digits):
+    loaders = [*get_data_loaders(4, 1000, digits), get_test_loader(1000, digits)]
+    assert [len(loader.dataset) for loader in loaders] == [202, 18, 40] and len(loaders[0]) == 50
+    every = [image.numpy().tobytes() for loader in loaders for image in loader.dataset.images]
+    assert len(set(every)) == len(every) == 260
+
+
+def test_a_run_prints_its_epochs_and_leaves_true_figures(whole, digits):
     out, printed = whole
     number = r"(\d+\.\d{4})"
     losses = re.findall(rf"^Epoch:(\d+) Iteration:(\d+) Loss: {number}$", printed, re.MULTILINE)
-    assert [(int(epoch), int(iteration)) for epoch, iteration, _ in losses] == [(2, 100)]
-    averages = re.findall(rf"^(\w+) data: +Avg accuracy: {number} Avg loss: {number}$", printed, re.MULTILINE)
-    assert [kind for kind, *_ in averages] == ["Training", "Validation"] * 3
+    assert [(int(epoch), int(iteration)) for epoch, iteration, _ in losses] == [(4, 100), (7, 200)]
+    averages = re.findall(
+        rf"^Epoch:(\d) (\w+) data: +Avg accuracy: {number} Avg loss: {number}$", printed, re.MULTILINE
+    )
+    assert [(int(epoch), kind) for epoch, kind, *_ in averages] == [
+        (epoch, kind) for epoch in range(1, 8) for kind in ("Training", "Validation")
+    ]
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    assert [f"{line['validation_accuracy']:.4f}" for line in lines] == [accuracy for _, accuracy, _ in averages[1::2]]
-    assert [f"{line['loss']:.4f}" for line in lines] == [loss for *_, loss in averages[::2]]
-    assert lines[-1]["accuracy"] > 0.8  # it learns: chance is 0.1
+    assert [f"{line['validation_accuracy']:.4f}" for line in lines] == [accuracy for *_, accuracy, _ in averages[1::2]]
+    assert [f"{line['training_loss']:.4f}" for line in lines] == [loss for *_, loss in averages[::2]]
+    assert lines[-1]["training_accuracy"] > 0.6  # it learns: chance is 0.1
 
-
-def test_a_run_leaves_its_files_and_true_figures(whole, digits):
-    out, printed = whole
     assert {"config.json", "curves.png", "confusion.png", "best.pt"} <= {path.name for path in out.iterdir()}
-    args = cli.parse(cli.parser("", epochs=1, batch_size=4, lr=1), ["--data", str(digits), "--device", "cpu"])
-    test = digit_net.get_data_loaders(args)[2].dataset
-    net = DigitNet()
+    images, labels = read_mnist(digits, train=False)
+    net = WithDropout()
     checkpoints.load_weights(net, out / "best.pt")
     net.eval()
     with torch.no_grad():
-        scores = net(process_batch((test.images, test.labels))[0])
+        scores = net(process_batch((images, labels))[0])
     summary = json.loads((out / "summary.json").read_text())
-    assert summary["accuracy"] == pytest.approx((scores.argmax(dim=1) == test.labels).double().mean().item())
-    assert summary["loss"] == pytest.approx(F.nll_loss(scores, test.labels).item(), rel=1e-5) and summary["epochs"] == 3
-    assert f"{summary['accuracy']:.2%} of 40 test images named right after 3 epochs" in printed.splitlines()[-1]
+    assert summary["accuracy"] == pytest.approx((scores.argmax(dim=1) == labels).double().mean().item())
+    assert summary["loss"] == pytest.approx(F.nll_loss(scores, labels).item(), rel=1e-5) and summary["epochs"] == 7
+    assert f"{summary['accuracy']:.2%} of 40 test images named right after 7 epochs" in printed.splitlines()[-1]
 
 
-def interrupt_at(event):
-    """log_losses, with a Ctrl-C at an event."""
-    original = ignite_trainer.log_losses
+def test_plain_torch_load_reads_every_checkpoint_in_a_process_that_imports_nothing_else(whole):
+    code = "import sys, torch; print(*(sorted(torch.load(path)) for path in sys.argv[1:]))"
+    files = [whole[0] / "best.pt", *sorted((whole[0] / "checkpoints").iterdir())]
+    read = subprocess.run([sys.executable, "-c", code, *files], capture_output=True, text=True, check=True)
+    parts = ["best", "model", "optimizer", "random", "run", "scheduler", "stopper", "trainer"]
+    assert read.stdout.strip() == f"['model', 'run'] {parts} {parts}"
 
-    def log_losses(trainer, every):
-        original(trainer, every)
 
-        @trainer.on(event)
-        def interrupt(engine):
-            raise KeyboardInterrupt
+def same_end(one, other):
+    names = ["best.pt", "checkpoints/checkpoint_200.pt"]
+    for before, after in (tuple(torch.load(folder / name)["model"] for folder in (one, other)) for name in names):
+        assert before.keys() == after.keys() and all(torch.equal(before[key], after[key]) for key in before)
+    assert (one / "metrics.jsonl").read_text() == (other / "metrics.jsonl").read_text()
 
-    return log_losses
+
+@pytest.mark.parametrize("newest", [100, 200])
+def test_it_goes_on_exactly_from_each_checkpoint(digits, whole, tmp_path, newest, capsys):
+    shutil.copytree(whole[0], tmp_path / "run")
+    for path in (tmp_path / "run" / "checkpoints").iterdir():
+        if int(path.stem.partition("_")[2]) > newest:
+            path.unlink()
+    # What a file manager or another program may leave there is passed over, and stays.
+    strays = [tmp_path / "run" / "checkpoints" / name for name in ("checkpoint_100 (1).pt", "checkpoint_final.pt")]
+    for stray in strays:
+        stray.write_text("a stray")
+    run(digits, tmp_path / "run", "--resume")
+    assert f"checkpoint_{newest}.pt in epoch" in capsys.readouterr().out
+    same_end(whole[0], tmp_path / "run")
+    run(digits, tmp_path / "run", "--epochs", "2")  # begun anew
+    assert all(stray.read_text() == "a stray" for stray in strays)
+    assert sorted((tmp_path / "run" / "checkpoints").iterdir()) == sorted(strays)
 
 
 @pytest.mark.parametrize(
-    "event",
-    [Events.ITERATION_COMPLETED(once=130), Events.EPOCH_COMPLETED(once=2)],
-    ids=["in an epoch", "between its last step and its end"],
+    ("iteration", "number"),
+    [(1, signal.SIGINT), (137, signal.SIGTERM), (165, signal.SIGINT), (231, signal.SIGINT)],
+    ids=["the first step", "in an epoch", "the last of an epoch", "the very last"],
 )
-def test_a_run_killed_and_resumed_ends_as_if_nothing_had_happened(digits, whole, tmp_path, monkeypatch, event):
+def test_an_interruption_saves_and_it_goes_on_exactly(digits, whole, tmp_path, monkeypatch, capsys, iteration, number):
+    def interrupt(training, engine):
+        if engine.state.iteration == iteration:
+            os.kill(os.getpid(), number)
+
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(ignite_trainer, "log_losses", interrupt_at(event))
-        run(digits, tmp_path)
+        patch.setattr(ignite_trainer.Training, "log_training_loss", interrupt)
+        run(digits, tmp_path, "--print-every", "1")
+    told = f"saved {tmp_path}/checkpoints/checkpoint_{iteration}.pt; go on with --resume"
+    assert told in capsys.readouterr().err
     run(digits, tmp_path, "--resume")
-    for name in ("best.pt", "checkpoints/checkpoint_100.pt"):
-        before, after = (checkpoints.read(folder / name) for folder in (whole[0], tmp_path))
-        before, after = (state.get("model", state) for state in (before, after))
-        assert before.keys() == after.keys() and all(torch.equal(before[key], after[key]) for key in before)
-    assert (tmp_path / "metrics.jsonl").read_text() == (whole[0] / "metrics.jsonl").read_text()
+    same_end(whole[0], tmp_path)
 
 
-def test_resuming_a_finished_run_changes_nothing(digits, whole, capsys):
-    before = json.loads((whole[0] / "summary.json").read_text())
-    run(digits, whole[0], "--resume")
-    after = json.loads((whole[0] / "summary.json").read_text())
-    assert {**before, "seconds": 0} == {**after, "seconds": 0}
-    assert "checkpoint_100.pt at epoch 2, iteration 100" in capsys.readouterr().out
+def test_killed_at_random_moments_it_goes_on_exactly():
+    """The script does it more often: `python tests/kill_and_resume.py --kills 20`."""
+    script = subprocess.run(
+        [sys.executable, "tests/kill_and_resume.py", "--kills", "1"],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert script.returncode == 0, script.stdout + script.stderr
+    assert "1 of 1 runs ended with the weights of the one that nobody killed" in script.stdout
+
+
+def test_resuming_a_finished_run_changes_nothing(digits, whole, tmp_path):
+    shutil.copytree(whole[0], tmp_path / "run")
+    run(digits, tmp_path / "run", "--resume")
+    same_end(whole[0], tmp_path / "run")
+    assert (tmp_path / "run/summary.json").read_text() == (whole[0] / "summary.json").read_text()
+
+
+def test_what_cannot_be_resumed_is_told_in_a_line(digits, whole, tmp_path, capsys):
+    def copy(name):
+        return shutil.copytree(whole[0], tmp_path / name)
+
+    with pytest.raises(UserError, match=r"--resume: no checkpoint_\*\.pt in .*; train without --resume first"):
+        run(digits, tmp_path / "empty", "--resume")
+
+    out = copy("zero bytes")
+    (out / "checkpoints/checkpoint_200.pt").write_bytes(b"")
+    run(digits, out, "--resume")
+    told = capsys.readouterr()
+    assert "checkpoint_200.pt: not a whole checkpoint" in told.err and "checkpoint_100.pt in epoch 3" in told.out
+    same_end(whole[0], out)
+
+    out = copy("cut")
+    for path in (out / "checkpoints").iterdir():
+        path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(UserError, match=r"checkpoint_\d00\.pt: not a whole checkpoint"):
+        run(digits, out, "--resume")
+
+    out = copy("of an earlier version")
+    for path in (out / "checkpoints").iterdir():
+        torch.save({"model": nn.Linear(2, 2).state_dict()}, path)
+    with pytest.raises(UserError, match="no checkpoint of this repository, or one of an earlier version"):
+        run(digits, out, "--resume")
+
+    out = copy("with other flags")
+    with pytest.raises(UserError, match="begun with --batch-size 6, not 5"):
+        run(digits, out, "--resume", "--batch-size", "5")
+
+    out = copy("without weights")
+    (out / "checkpoints/checkpoint_200.pt").unlink()
+    (out / "best.pt").unlink()
+    run(digits, out, "--resume")
+    same_end(whole[0], out)
+
+
+def test_other_data_than_the_run_was_begun_with_are_refused(digits, whole, tmp_path):
+    shutil.copytree(whole[0], tmp_path / "run")
+    grown = make_digits(tmp_path / "digits", digits=(280, 40))
+    state = torch.load(tmp_path / "run/checkpoints/checkpoint_200.pt")
+    state["run"]["config"]["data"] = str(grown)
+    torch.save(state, tmp_path / "run/checkpoints/checkpoint_200.pt")
+    with pytest.raises(UserError, match="--resume: an epoch had 33 batches, now it has 42"):
+        run(grown, tmp_path / "run", "--resume")
+
+
+def test_there_is_a_whole_best_pt_at_any_moment(digits, tmp_path, monkeypatch):
+    """Also while the next one is written."""
+    whole_at, save = [], torch.save
+
+    def look(content, *rest, **options):
+        if (tmp_path / "best.pt").exists() or whole_at:
+            whole_at.append(list(torch.load(tmp_path / "best.pt")))
+        save(content, *rest, **options)
+
+    monkeypatch.setattr(torch, "save", look)
+    run(digits, tmp_path, "--epochs", "4")
+    assert len(whole_at) >= 2 and all(sorted(parts) == ["model", "run"] for parts in whole_at)
+
+
+def test_a_full_disk_is_told_in_a_line_and_what_was_whole_stays(digits, tmp_path, monkeypatch):
+    save = torch.save
+
+    def full(content, *rest, **options):
+        if "optimizer" in content and saved_checkpoints(tmp_path):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(content, *rest, **options)
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(UserError, match=r"checkpoint_200\.pt: not written \(No space left on device\)"):
+        run(digits, tmp_path)
+    assert [path.name for path in saved_checkpoints(tmp_path)] == ["checkpoint_100.pt"]
+    assert torch.load(tmp_path / "checkpoints/checkpoint_100.pt")["trainer"]["iteration"] == 100
+
+
+def saved_checkpoints(out):
+    return sorted((out / "checkpoints").glob("*.pt"))
 
 
 def test_a_new_run_does_not_keep_old_checkpoints(digits, tmp_path):
     folder = tmp_path / "checkpoints"
     folder.mkdir()
     (folder / "checkpoint_900.pt").write_text("of an earlier run")
-    run(digits, tmp_path, "--epochs", "2")
+    run(digits, tmp_path, "--epochs", "4")
     assert [path.name for path in folder.iterdir()] == ["checkpoint_100.pt"]
 
 
 def test_it_stops_early_when_the_validation_gets_worse(digits, tmp_path, monkeypatch, capsys):
     original = ignite_trainer.get_data_loaders
 
-    def with_wrong_validation_labels(args):
-        loaders = original(args)
+    def with_wrong_validation_labels(*arguments):
+        loaders = original(*arguments)
         loaders[1].dataset.labels = (loaders[1].dataset.labels + 1) % 10
         return loaders
 
     monkeypatch.setattr(ignite_trainer, "get_data_loaders", with_wrong_validation_labels)
-    run(digits, tmp_path, "--epochs", "8", "--patience", "1")
+    run(digits, tmp_path, "--epochs", "12", "--patience", "1")
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     losses = [line["validation_loss"] for line in lines]
-    assert 2 <= len(losses) < 8 and losses[-1] > losses[-2] and losses[:-1] == sorted(losses[:-1], reverse=True)
+    assert 2 <= len(losses) < 12 and losses[-1] > losses[-2] and losses[:-1] == sorted(losses[:-1], reverse=True)
     assert "stopped early: 1 epochs" in capsys.readouterr().out
     assert json.loads((tmp_path / "summary.json").read_text())["epochs"] == len(losses)
 
 
-@pytest.mark.parametrize("loop", ["bare", "engine"])
-def test_the_other_loops_learn_too(digits, tmp_path, loop):
-    run(digits, tmp_path, "--loop", loop)
-    assert json.loads((tmp_path / "summary.json").read_text())["accuracy"] > 0.6
+def test_a_loss_that_is_not_finite_is_told_once(digits, tmp_path, capsys):
+    with pytest.raises(UserError, match=r"^loss is (nan|inf) at epoch 1, iteration \d+: stopped; lower --lr$"):
+        run(digits, tmp_path, "--lr", "1e38")
+    assert capsys.readouterr().err == "" and not saved_checkpoints(tmp_path)
 
 
-def test_mistakes(digits, tmp_path, capsys):
-    with pytest.raises(UserError, match=r"--resume: no checkpoint_\*\.pt in"):
-        run(digits, tmp_path, "--resume")
-    with pytest.raises(SystemExit) as end:
-        run(digits, tmp_path, "--resume", "--loop", "bare")
-    assert end.value.code == 2 and "--resume needs --loop supervised" in capsys.readouterr().err
+def test_a_batch_of_more_than_there_are_is_refused(digits, tmp_path):
     with pytest.raises(UserError, match="--batch-size 500 is more than the 202 training images"):
         run(digits, tmp_path, "--batch-size", "500")
-    with pytest.raises(UserError, match=r"loss is (nan|inf) at epoch 1, iteration \d+: stopped; lower --lr"):
-        run(digits, tmp_path, "--lr", "1e38")
-    folder = tmp_path / "checkpoints"
-    folder.mkdir(exist_ok=True)
-    (folder / "checkpoint_100.pt").write_bytes(b"cut short")
-    with pytest.raises(UserError, match=r"checkpoint_100\.pt: not a whole checkpoint"):
-        run(digits, tmp_path, "--lr", "1e38", "--resume")
-    torch.save({"model": nn.Linear(2, 2).state_dict()}, folder / "checkpoint_100.pt")
-    with pytest.raises(UserError, match=r"checkpoint_100\.pt: of another network or run"):
-        run(digits, tmp_path, "--lr", "1e38", "--resume")
+
+
+@pytest.mark.parametrize("flags", [("--epochs", "1", "--batch-size", "202"), ("--epochs", "5", "--batch-size", "202")])
+def test_a_training_of_few_steps(digits, tmp_path, flags):
+    run(digits, tmp_path, *flags)
+    assert (tmp_path / "summary.json").exists()
 
 
 @pytest.mark.real_data
 @pytest.mark.skipif(not REAL.is_dir(), reason="no ../shared/data/mnist")
 def test_the_real_set_and_its_mean():
-    args = cli.parse(cli.parser("", epochs=1, batch_size=128, lr=1), ["--data", str(REAL), "--device", "cpu"])
-    loaders = digit_net.get_data_loaders(args)
+    loaders = [*get_data_loaders(128, 1000, str(REAL)), get_test_loader(1000, str(REAL))]
     assert [len(loader.dataset) for loader in loaders] == [55_000, 5_000, 10_000]
     histogram = sum(torch.bincount(loader.dataset.images.view(-1), minlength=256) for loader in loaders[:2]).double()
     pixels, share = torch.arange(256) / 255, histogram / histogram.sum()

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from ch03_workflow import bottleneck
-from ch03_workflow.pictures.timeline import draw_timeline, read_trace
+from ch03_workflow.pictures.timeline import draw_timeline
 from common.cli import UserError
 
 ROOT = Path(__file__).parents[1]
@@ -55,45 +56,49 @@ def test_record_function_names_the_parts_of_two_steps(tour):
 
 
 def test_memory_is_that_of_the_tensors(tour):
-    assert tour["largest"] == tour["x_"].shape[0] * 100 * 4
+    assert tour["largest"] == tour["x_"].shape[0] * 100 * 4 == 400_000
     scores = tour["scores"].numel() * 4
     assert tour["kept"] == {"forward": scores + tour["largest"], "forward without gradients": scores}
 
 
-def test_the_trace_is_chromes_and_the_picture_is_drawn_from_it(tour):
-    trace = json.loads(tour["trace_file"].read_text())
-    assert {"name", "ph", "ts", "dur", "pid", "tid"} <= set(next(e for e in trace["traceEvents"] if e["ph"] == "X"))
-    inside = {bar.name: bar.depth for bar in tour["events"]}
-    assert inside["ProfilerStep#2"] == 0 < inside["forward"] < inside["aten::linear"] < inside["aten::addmm"]
-    # Two steps of two layers: linear in the forward pass, its gradient in the backward pass.
-    names = [bar.name for bar in tour["events"]]
-    assert names.count("aten::linear") == names.count("AddmmBackward0") == 4
+def test_the_trace_is_of_the_pass_that_the_tables_show(tour):
+    trace = json.loads(tour["trace_file"].read_text())["traceEvents"]
+    names = [event["name"] for event in trace if event.get("cat") == "cpu_op"]
+    assert sorted(names) == sorted(event.name for event in tour["prof"].function_events)
+    assert names.count("aten::linear") == 2 and not any("Backward" in name for name in names)
+
+
+def texts(figure):
+    return [label.get_text() for label in figure.axes[0].get_yticklabels()]
+
+
+def drawn(monkeypatch, *arguments):
+    """The figure that `draw_timeline` would save."""
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path: figures.append(figure))
+    draw_timeline(*arguments)
+    return figures[0]
+
+
+def test_every_bar_of_figure_3_4_has_its_name_and_its_time(tour, monkeypatch):
     assert (tour["args"].out / "figure_3_4.png").stat().st_size > 10_000
+    events = tour["prof"].function_events
+    figure = drawn(monkeypatch, events, None, "pass")
+    names = texts(figure)
+    assert [name.strip() for name in names] == [event.name for event in events] and len(names) == len(events) > 15
+    assert names[:3] == ["aten::linear", "    aten::t", "        aten::transpose"]
+    (bars,) = figure.axes[0].containers
+    for bar, event in zip(bars, events, strict=True):
+        assert bar.get_x() == pytest.approx((event.time_range.start - events[0].time_range.start) / 1000)
+        assert bar.get_width() == pytest.approx(event.time_range.elapsed_us() / 1000)
 
 
-def test_bars_lie_inside_those_that_called_them(tmp_path):
-    def event(name, ts, dur, tid=1, ph="X", cat="cpu_op"):
-        return {"ph": ph, "cat": cat, "name": name, "ts": ts, "dur": dur, "pid": 1, "tid": tid}
-
-    # In no order; "inner" starts with "outer"; "other" runs meanwhile in another thread; the last two are no bars.
-    events = [event("inner", 1000, 300), event("after", 3000, 500), event("outer", 1000, 2000), event("leaf", 1100, 50)]
-    events += [
-        event("other", 1500, 900, tid=2),
-        event("flow", 1, 1, ph="s"),
-        event("python", 1, 1, cat="python_function"),
-    ]
-    path = tmp_path / "trace.json"
-    path.write_text(json.dumps({"traceEvents": events}))
-    bars = read_trace(path)
-    assert [(bar.name, bar.start, bar.duration, bar.depth) for bar in bars] == [
-        ("outer", 0.0, 2.0, 0),
-        ("inner", 0.0, 0.3, 1),
-        ("leaf", 0.1, 0.05, 2),
-        ("other", 0.5, 0.9, 0),
-        ("after", 2.0, 0.5, 0),
-    ]
-    draw_timeline(bars, tmp_path / "timeline.png")
-    assert (tmp_path / "timeline.png").stat().st_size > 5000
+def test_the_training_step_has_its_parts_and_nothing_of_another_step(tour, monkeypatch):
+    names = texts(drawn(monkeypatch, tour["in_last_step"], None, "step", 2))
+    assert [name.strip() for name in names if name.startswith("    ") and name[4] != " "] == list(tour["parts"])
+    # Two layers: linear in the forward pass, its gradient in the backward pass, and nothing deeper.
+    assert names.count(8 * " " + "aten::linear") == 2 and names.count(8 * " " + "AddmmBackward0") == 2
+    assert not any("aten::addmm" in name for name in names) and len(names) == names.index("    update") + 2
 
 
 # 3.19
@@ -102,7 +107,9 @@ def test_bars_lie_inside_those_that_called_them(tmp_path):
 @pytest.fixture
 def profile(tmp_path, monkeypatch, capsys):
     """Profiles a script with the given text; returns exit status, standard output and standard error."""
-    monkeypatch.setattr(bottleneck.collect_env, "get_pretty_env_info", lambda: "PyTorch version: 0\n" + 200 * "x")
+    monkeypatch.setattr(
+        bottleneck.collect_env, "get_pretty_env_info", lambda: f"PyTorch version: 0\nVulnerability Mds: no\n{200 * 'x'}"
+    )
     script = tmp_path / "scripts" / "work.py"
     script.parent.mkdir()
 
@@ -128,13 +135,32 @@ def test_3_19_both_profiles_of_a_script(profile, tmp_path):
         "cProfile: the 15",
     ]
     places = [printed.index(title) for title in titles]
-    assert places == sorted(places) and "PyTorch version" in printed and f"\n{110 * 'x'}\n" in printed
+    assert places == sorted(places) and "PyTorch version: 0" in printed
+    assert f"\n{100 * 'x'}\n" in printed and "Vulnerability" not in printed
     # Each run made the seven calls once, so they are seven in the one table and seven in the other.
     assert re.search(r"aten::mm .* 7 *$", printed, re.MULTILINE)
     calls = {key[2]: value[1] for key, value in pstats.Stats(str(tmp_path / "out/cprofile.pstats")).stats.items()}
     assert calls["busy"] == 7
-    names = [bar.name for bar in read_trace(tmp_path / "out" / "trace.json")]
+    names = [event["name"] for event in json.loads((tmp_path / "out/trace.json").read_text())["traceEvents"]]
     assert names.count("aten::mm") == 7
+
+
+def test_no_figure_is_saved_while_the_time_is_taken(profile, tmp_path):
+    picture = tmp_path / "picture.png"
+    text = f"""
+from matplotlib.figure import Figure
+def outer():
+    Figure().savefig({str(picture)!r})
+    return sum(range(1000))
+def main(): outer()
+main()"""
+    assert profile(text)[0] == 0 and not picture.exists()
+    functions = pstats.Stats(str(tmp_path / "out/cprofile.pstats")).stats
+    calls = {name: value[1] for (_, _, name), value in functions.items()}
+    # The frames that were open when the figure would have been saved are all there.
+    assert calls["main"] == calls["outer"] == 1 and "print_png" not in calls
+    Figure().savefig(picture)  # and afterwards figures are saved again
+    assert picture.exists()
 
 
 def test_the_script_gets_its_own_flags_and_its_own_folder(profile, tmp_path):
@@ -176,7 +202,7 @@ def test_a_refused_program_ends_with_its_status(capsys, monkeypatch, tmp_path):
     fizzbuzz = str(ROOT / "ch02_simple_nn" / "fizzbuzz.py")
     with pytest.raises(SystemExit) as end:
         bottleneck.main(["--out", str(tmp_path), fizzbuzz, "--epochs", "0"])
-    assert end.value.code == 2 and "'0' is not a whole number from 1 up" in capsys.readouterr().err
+    assert end.value.code == 2 and "'0' is not a whole number from 1" in capsys.readouterr().err
 
 
 def test_the_command_of_the_chapter(capsys, tmp_path):

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from ch03_workflow import question_classifier
 from ch03_workflow.loaders import trec
 from ch03_workflow.loaders.trec import CLASSES, TEST_FILE, TRAIN_FILE, TSV_FILES, Question, read_label_file, read_splits
-from ch03_workflow.plain_text_pipeline import PADDING, UNKNOWN, collate
+from ch03_workflow.loaders.vectors import read_vectors
+from ch03_workflow.plain_text_pipeline import PADDING, UNKNOWN, Vocabulary, collate
 from common import checkpoints, cli
 from common.cli import UserError
 from data.questions import WRITTEN, make_questions
@@ -188,6 +189,9 @@ def test_a_download_counts_only_with_its_checksum(tmp_path, sample, monkeypatch,
 
 # The network
 
+VECTORS = torch.zeros(20, 2)
+VECTORS[2:] = torch.arange(1.0, 37).view(18, 2) / 36
+
 
 def test_a_signature_is_what_a_rare_word_looks_like():
     words = {
@@ -206,15 +210,23 @@ def test_words_that_come_once_are_known_by_their_signature_alone(sample):
     assert vocabulary.tokens[:2] == ["<unk>", "<pad>"]
     assert set(vocabulary.tokens[2:]) == {"who", "<A-who>", "is", "<a-is>", "<A-ton>", "?", "<a-?>"}
     index = vocabulary.index
-    expected = [[index["who"], index["<A-who>"]], [UNKNOWN, index["<A-ton>"]], [index["?"], index["<a-?>"]]]
-    assert question_classifier.encode("Who Washington ?", vocabulary).tolist() == expected
+    known = Vocabulary(["<unk>", "<pad>", "?", "washington"])
+    expected = [
+        [index["who"], index["<A-who>"], UNKNOWN],
+        [UNKNOWN, index["<A-ton>"], 3],
+        [index["?"], index["<a-?>"], 2],
+    ]
+    assert question_classifier.encode("Who Washington ?", vocabulary, known).tolist() == expected
 
 
 def test_the_network_computes_kims_formula():
     torch.manual_seed(0)
-    net = question_classifier.QuestionNet(20, width=5, filters=3, spans=(2, 3)).double().eval()
-    tokens = torch.randint(2, 20, (4, 1, 2))
-    words = torch.cat([torch.zeros(3, 5), (net.embedding.weight[tokens[:, 0]].sum(dim=1)), torch.zeros(3, 5)])
+    vectors = torch.randn(20, 2)
+    net = question_classifier.QuestionNet(20, vectors, width=5, filters=3, spans=(2, 3)).double().eval()
+    tokens = torch.randint(2, 20, (4, 1, 3))
+    learnt = net.embedding.weight[tokens[:, 0, :2]].sum(dim=1)
+    words = torch.cat([learnt, vectors[tokens[:, 0, 2]]], dim=1)  # (words, 7)
+    words = torch.cat([torch.zeros(3, 7), words, torch.zeros(3, 7)])
     answers = []
     for span, convolution in zip((2, 3), net.convolutions):
         windows = words[3 - span : 3 + 4 + span].unfold(0, span, 1)  # (places, width, span)
@@ -225,8 +237,8 @@ def test_the_network_computes_kims_formula():
 
 
 def test_a_question_scores_the_same_beside_a_longer_one():
-    net = question_classifier.QuestionNet(20).eval()
-    short, long = torch.randint(2, 20, (3, 2)), torch.randint(2, 20, (30, 2))
+    net = question_classifier.QuestionNet(20, VECTORS).eval()
+    short, long = torch.randint(2, 20, (3, 3)), torch.randint(2, 20, (30, 3))
     alone, _ = collate([(short, 0)])
     beside, _ = collate([(short, 0), (long, 0)])
     assert (beside[3:, 0] == PADDING).all()
@@ -235,9 +247,9 @@ def test_a_question_scores_the_same_beside_a_longer_one():
 
 
 def test_word_dropout_leaves_the_signatures_and_the_padding():
-    net = question_classifier.QuestionNet(20, word_dropout=1.0)
+    net = question_classifier.QuestionNet(20, VECTORS, word_dropout=1.0)
     net.dropout.p = 0.0
-    tokens, _ = collate([(torch.randint(2, 20, (length, 2)), 0) for length in (3, 6)])
+    tokens, _ = collate([(torch.randint(2, 20, (length, 3)), 0) for length in (3, 6)])
     unknown = tokens.clone()
     unknown[..., 0] = tokens[..., 0].masked_fill(tokens[..., 0] != PADDING, UNKNOWN)
     torch.testing.assert_close(net.train()(tokens), net.eval()(unknown))
@@ -268,22 +280,74 @@ def test_evaluate_finds_the_figures_of_the_run_again(run, monkeypatch, capsys, t
     assert scored["loss"] == pytest.approx(trained["test_loss"], rel=1e-5)
     # the table's rows, by hand
     args = question_classifier.read_flags([*map(str, run), "--predict", "Who ?"])
-    net, vocabulary = question_classifier.load(args)
+    net, *vocabularies = question_classifier.load(args)
     right = Counter()
     for question in read_splits(args.data)["test"]:
-        scores = net(question_classifier.encode(question.text, vocabulary).unsqueeze(1))
+        scores = net(question_classifier.encode(question.text, *vocabularies).unsqueeze(1))
         right[question.label] += question_classifier.LABELS[scores.argmax()] == question.label
     totals = Counter(question.label for question in read_splits(args.data)["test"])
     for line, name in zip(lines[1:7], CLASSES):
         assert line.startswith(name) and f"{totals[name]:>9}{right[name] / totals[name]:>8.1%}" in line
 
 
+def test_scoring_leaves_the_run_s_own_files_as_they_are(run, monkeypatch, capsys):
+    out = Path(run[-1])
+    names = ("summary.json", "confusion.png", "best.pt", "metrics.jsonl", "config.json")
+    before = {name: (out / name).read_bytes() for name in names}
+    call(monkeypatch, capsys, *run, "--evaluate", "valid")
+    assert {name: (out / name).read_bytes() for name in names} == before
+    assert json.loads((out / "evaluation_valid.json").read_text())["questions"] == 29
+    assert (out / "evaluation_valid" / "confusion.png").read_bytes() != before["confusion.png"]
+
+
+def test_the_sample_is_not_trained_past_its_best():
+    """With one cycle over 40 epochs, 26 gained nothing while the loss on the choosing part rose."""
+    assert (
+        question_classifier.read_flags([]).epochs == 20 and question_classifier.read_flags(["--data", "x"]).epochs == 8
+    )
+
+
+def test_vectors_go_into_the_network_and_their_words_into_the_checkpoint(sample, tmp_path, monkeypatch, capsys):
+    vectors = tmp_path / "vectors.txt"
+    vectors.write_text("who 1 -2 3\nriver 0.5 0 -0.5\nzebra 4 5 6\n")
+    run = ["--data", sample, "--device", "cpu", "--out", tmp_path / "out"]
+    call(monkeypatch, capsys, *run, "--epochs", "1", "--vectors", vectors)
+    weights = torch.load(tmp_path / "out/best.pt")["model"]["vectors.weight"]
+    # Of a word that no question has, they are as they were, but for the weight decay and the scale.
+    torch.testing.assert_close(weights[4], 0.4 * torch.tensor([4.0, 5.0, 6.0]), rtol=0.01, atol=0)
+    assert not torch.equal(weights[2] / 0.4, torch.tensor([1.0, -2.0, 3.0]))
+    vectors.unlink()
+    net, _, known = question_classifier.load(question_classifier.read_flags([*map(str, run), "--predict", "Who ?"]))
+    assert known.tokens == ["<unk>", "<pad>", "who", "river", "zebra"]
+    assert net.convolutions[0].weight.shape == (128, 128 + 3, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("who 1 2\nis 1\n", "line 2: found 'is 1', expected a word and 2 finite numbers"),
+        ("who\n", "line 1: found 'who', expected a word and finite numbers"),
+        ("who 1 nan\n", "line 1: found 'who 1 nan', expected a word and finite numbers"),
+        ("who 1 x\n", "line 1: found 'who 1 x', expected a word and finite numbers"),
+        ("", "empty"),
+    ],
+)
+def test_damaged_vectors_are_told_with_their_line(tmp_path, text, told):
+    path = tmp_path / "vectors.txt"
+    path.write_text(text)
+    with pytest.raises(UserError, match=f"vectors.txt.*{told}"):
+        read_vectors(path)
+    with pytest.raises(UserError, match=r"none\.txt: no such"):
+        read_vectors(tmp_path / "none.txt")
+
+
 def test_predict_says_the_most_probable_classes(run, monkeypatch, capsys):
     questions = ["How many rivers does Peru have ?", "Who painted the Sistine Chapel ?"]
     lines = call(monkeypatch, capsys, *run, "--predict", *questions)
-    net, vocabulary = question_classifier.load(question_classifier.read_flags([*map(str, run), "--predict", "Who ?"]))
+    args = question_classifier.read_flags([*map(str, run), "--predict", "Who ?"])
+    net, *vocabularies = question_classifier.load(args)
     for question, said, told, expected in zip(questions, lines[::2], lines[1::2], ["NUM", "HUM"]):
-        tokens = question_classifier.encode(question, vocabulary).unsqueeze(1)
+        tokens = question_classifier.encode(question, *vocabularies).unsqueeze(1)
         shares = F.softmax(net(tokens)[0], dim=0)
         assert said == question and told.startswith(f"  {expected} {shares.max():.2f}, {CLASSES[expected]}; else ")
 

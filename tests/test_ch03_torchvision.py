@@ -147,12 +147,22 @@ def test_only_the_head_moves_and_it_learns(tmp_path):
         transfer(tmp_path / "out", "--weights", "none", "--data", str(pictures))
 
 
-def test_weights_learnt_here_are_kept_and_used_again(tmp_path):
-    first, again = (transfer(tmp_path, "--pictures", "2", "--epochs", "1") for _ in range(2))
-    assert "weights learnt from 14 drawings of airplane, bird, deer, dog, frog, horse, truck" in first["printed"]
-    assert f"weights learnt before: {tmp_path}/base_2_0.pt" in again["printed"]
-    for seen in (first, again):
-        assert [name for name, distances in seen["moved"].items() if any(distances)] == ["fc"]
+def test_weights_learnt_here_are_kept_and_give_the_same_figures_again(tmp_path):
+    def figures(*flags):
+        seen = transfer(tmp_path, "--pictures", "2", "--epochs", "2", *flags)
+        return [seen[name] for name in ("untrained", "trained", "moved")], seen["printed"]
+
+    (first, printed), (again, printed_again) = figures(), figures()
+    assert first == again and [name for name, distances in first[2].items() if any(distances)] == ["fc"]
+    told = "learning from 2 drawings each of airplane, bird, deer, dog, frog, horse, truck\nepoch  1 of 8: loss"
+    assert told in printed and f"weights learnt before: {tmp_path}/base_2.pt" in printed_again
+    # The seed is the head's alone.
+    base = (tmp_path / "base_2.pt").read_bytes()
+    assert figures("--seed", "1")[0] != first and (tmp_path / "base_2.pt").read_bytes() == base
+    # A file that is not whole, of a program that was killed, is not the end of every later run.
+    (tmp_path / "base_2.pt").write_bytes(base[:5000])
+    mended, printed = figures()
+    assert mended == first and "base_2.pt: not a whole checkpoint" in printed
 
 
 # 3.8, 3.9
