@@ -13,7 +13,6 @@ nested deeper than any for training: their `captionID` begins with "deeper".
 import json
 import random
 from itertools import islice
-from operator import itemgetter
 from pathlib import Path
 
 from data.sample_folder import main, make_sample
@@ -22,7 +21,7 @@ from data.sentence_grammar.meaning import Fact, Nonsense, judge, nouns_of, renam
 from data.sentence_grammar.trees import Teller
 
 LABELS = ("entailment", "neutral", "contradiction")
-VERSION = 2  # of the grammar: raise it when the sentences change, and samples on disk are made again
+VERSION = 3  # of the grammar: raise it when the sentences change, and samples on disk are made again
 LONGEST = 13  # words of a training sentence, full stop included
 SHARE_OF_SAME_WORDS = 0.5
 SHARE_OF_DEEPER = 0.1  # of the development and test premises
@@ -32,10 +31,8 @@ def make_sentence_pairs(root, premises=(12000, 400, 400), seed=0) -> Path:
     """Writes the sample into the folder `root`, unless it is there already, and returns the folder.
 
     Args:
-        root: the folder to make.
         premises: how many premises, of three pairs each, to write for training, development and test. Fewer of them
             for training are the beginning of more.
-        seed: another seed, other sentences.
 
     Raises:
         FileExistsError: `root` holds something that is not a sample; it is left as it is.
@@ -64,7 +61,7 @@ def captions(rng, told, deeper):
             sets = attempt(sets_of, facts)
             tree = sets and attempt(Teller(rng, facts).tree)
             if tree and is_deeper(tree) == deeper and frozenset(sets.items()) not in told:
-                caption = next(filter(None, (hypotheses(rng, facts, sets, tree, arrange) for _ in range(4))), None)
+                caption = next(filter(None, (hypotheses(rng, facts, sets, tree, arrange) for _ in range(8))), None)
         told.add(frozenset(sets.items()))
         yield {"premise": tree, **caption}
 
@@ -72,16 +69,18 @@ def captions(rng, told, deeper):
 def hypotheses(rng, facts, sets, premise, arrange):
     """Three hypotheses, one a label, of one length and, if only their order changes, of the same words; or None."""
     part = generalised(rng, rng.sample(facts, rng.randint(1, len(facts))))
+    if arrange == reordered and len({words.QUESTION.get(fact.word) in words.ONCE for fact in part}) < 2:
+        return None  # three orders of its words hardly make three labels
     new = dict.fromkeys(arrange(rng, part, facts) for _ in range(7))
-    judged = {hypothesis: attempt(judge, sets, hypothesis) for hypothesis in new}
-    if len({verdict[0] for verdict in judged.values() if verdict}) < 3:
+    judged = {hypothesis: verdict for hypothesis in new if (verdict := attempt(judge, sets, hypothesis))}
+    if len({label for label, _ in judged.values()}) < 3:
         return None
-    way, found = rng.getrandbits(32), {}
-    for hypothesis, (label, article) in filter(itemgetter(1), judged.items()):
+    way, article, found = rng.getrandbits(32), min(article for _, article in judged.values()), {}
+    for hypothesis, (label, _) in judged.items():
         tree = attempt(Teller(random.Random(way), hypothesis, article).tree)
         if tree and (is_deeper(premise) or not is_deeper(tree)) and tree != premise:
             spoken = sorted(tree.text.lower().replace(".", "").split())
-            group = found.setdefault((article, len(spoken), arrange == reordered and str(spoken)), {})
+            group = found.setdefault(str(spoken) if arrange == reordered else len(spoken), {})
             group.setdefault(label, tree)
             if len(group) == 3:
                 return group
@@ -107,7 +106,7 @@ def scene(rng, deeper):
     facts = [Fact(rng.choice(verbs), *nouns[:2])] if rng.random() < 0.9 else [trait(rng, noun) for noun in nouns[:2]]
     if rng.random() < (0.8 if deeper else 0.15):
         facts.append(Fact(rng.choice(verbs), *rng.sample([rng.choice(nouns[:2]), nouns[2]], 2)))
-    for noun in nouns_of(facts):
+    for noun in nouns_of(tuple(facts)):
         facts += [trait(rng, noun)] if rng.random() < 0.55 else []
         facts += [Fact(rng.choice(words.QUESTIONS["number"]), noun)] if rng.random() < 0.08 else []
     facts += [Fact(rng.choice(words.QUESTIONS["place"]))] if rng.random() < 0.25 else []
@@ -118,8 +117,7 @@ def scene(rng, deeper):
 def trait(rng, noun):
     """What someone is like, does, or wears."""
     clothes = Fact(rng.choice(words.CLOTHES), noun, rng.choice([*words.COLOURS, None]))
-    word = rng.choice(words.QUALITIES * 3 + words.QUESTIONS["doing"] * 2)
-    return clothes if rng.random() < 0.3 else Fact(word, noun)
+    return clothes if rng.random() < 0.3 else Fact(rng.choice(words.QUALITIES * 3 + words.QUESTIONS["doing"] * 2), noun)
 
 
 def denied(rng, facts):

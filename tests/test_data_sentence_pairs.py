@@ -275,14 +275,15 @@ def expected(premise, hypothesis):
     return "neutral" if any(same) else "contradiction"
 
 
-def test_labels_hold_in_every_small_world(sample):
+def test_labels_hold_in_every_small_world(tmp_path):
     checked = Counter()
+    sample = make_sentence_pairs(tmp_path / "other", premises=(300, 0, 60), seed=7)
     for pair in read(sample, "train") + read(sample, "test"):
         label = expected(pair["sentence1_parse"], pair["sentence2_parse"])
         if label:
             assert label == pair["gold_label"], (pair["sentence1"], pair["sentence2"])
             checked[label] += 1
-    assert min(checked[label] for label in LABELS) > 120
+    assert min(checked[label] for label in LABELS) > 200
 
 
 def test_the_says_that_the_premise_tells_of_just_one(sample):
@@ -367,8 +368,8 @@ def test_the_english_is_right(sample):
         r"\b(two|three|some) (\w+ )?(man|woman|boy|girl|dog|cat|horse|child|person|animal)\b", text, re.I
     )
     assert set(re.findall(r"^(?:A|An) \w+ (is|are)", text, re.M)) == {"is"}
-    several = r"\b(?:two|three|some) (?:\w+ )?(?:men|women|people|children|\w+s)(?: that)? (is|are)\b"
-    assert set(re.findall(several, text, re.I)) == {"are"}
+    several = r"^(?:The )?(?:two|three|some) (?:\w+ )?(?:men|women|people|children|\w+s) (?:that )?(is|are)\b"
+    assert set(re.findall(several, text, re.I | re.M)) == {"are"}
     assert not re.search(r"[^a-zA-Z. \n]|  | \.|[A-Z].*[A-Z]|\.[^\n]", text)
 
 

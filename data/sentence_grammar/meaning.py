@@ -5,8 +5,8 @@ sentence says is a set of scenes: to each question, the answers that it leaves o
 if it leaves no answer open that the hypothesis rules out; it contradicts it if to some question they leave no answer
 open in common; else the hypothesis is neutral. These rules make sentences into sets:
 
-- There is one of each kind, or one group of it: "a dog" and "the dog" are the same. "A person" is one that the premise
-  names, if it names any; where it names two, either will do, and no hypothesis says "the person".
+- There is one of each kind, or one group of it, and one place: "a dog" and "the dog" are the same. "A person" is one
+  that the premise names, if it names any; where it names two, either will do, and no hypothesis says "the person".
 - As in SNLI (Bowman, Angeli, Potts and Manning, 2015, section 2.1), both sentences tell of the same event: "a man is
   following a woman" contradicts "a woman is following a man" and "a boy is following a woman". But it does not rule
   them out: "a woman is not following a man" is neutral to it, not entailed. And two can watch each other.
@@ -14,7 +14,7 @@ open in common; else the hypothesis is neutral. These rules make sentences into 
   watches does not sleep. Nobody rests and runs, or walks and swims; each has one hat and one coat.
 """
 
-from functools import cache
+from functools import cache, lru_cache
 from itertools import chain, product
 from typing import NamedTuple
 
@@ -34,6 +34,7 @@ class Nonsense(ValueError):
     """What nobody would say of a scene, true or not."""
 
 
+@lru_cache(1000)
 def nouns_of(facts):
     """The nouns in the order of their first use."""
     named = [noun for word, *nouns, _ in facts for noun in nouns[: 1 + (word in words.VERBS)] if noun]
@@ -42,7 +43,7 @@ def nouns_of(facts):
 
 def renamed(facts, names):
     """The facts with other words, by a dictionary from old ones."""
-    return tuple(Fact(*(names.get(part, part) for part in fact)) for fact in facts)
+    return tuple([Fact(names.get(a, a), names.get(b, b), names.get(c, c), negated) for a, b, c, negated in facts])
 
 
 @cache
@@ -53,7 +54,7 @@ def statements(fact):
     be said of such a one, the topic is None.
     """
     word, one, other, negated = fact
-    name, verb, nouns = word if word in words.CLOTHES else words.QUESTION[word], words.VERBS.get(word), nouns_of([fact])
+    name, verb, nouns = words.QUESTION.get(word, word), words.VERBS.get(word), nouns_of((fact,))
     said_of = verb[-2:] if verb else [words.SAID_OF.get(word, words.KINDS)]
     if any({*words.MEANT[noun]} - {*kinds} for noun, kinds in zip(nouns, said_of)) or (verb and one == other):
         return None, ()

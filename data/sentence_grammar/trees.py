@@ -4,7 +4,7 @@ from functools import cache
 from typing import NamedTuple
 
 from data.sentence_grammar import words
-from data.sentence_grammar.meaning import Nonsense
+from data.sentence_grammar.meaning import Nonsense, nouns_of
 
 
 class Tree(NamedTuple):
@@ -52,10 +52,11 @@ class Teller:
 
     def tree(self):
         """The sentence; raises Nonsense where, told in this way, it would be clumsy or could be misread."""
+        unnamed = self.numbers.keys() - nouns_of(tuple(self.left))
         parts = self.sentence()
         if self.left:
             parts = [join("S", *parts), "CC and", join("S", *self.sentence())]
-        if self.left or self.place:
+        if self.left or self.place or unnamed:
             raise Nonsense
         label, *texts, nesting = join("ROOT", join("S", *parts, ". ."))
         first = texts[0].split()[0]
