@@ -2,7 +2,7 @@
 
     python -m sphinx -c docs . docs/_build/html        from the root; then open docs/_build/html/index.html
 
-What a tour printed is kept beside `html`; without docs/_build all tours run anew.
+What a tour printed is kept beside `html` until its own lines change; without docs/_build all tours run anew.
 """
 
 import ast
@@ -17,8 +17,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from sphinx import addnodes
 
 from docs import links
+from docs.links import ROOT
 
-ROOT = Path(__file__).parents[1]
 RECORDED = ROOT / "docs" / "recorded"
 
 project = html_title = "PyTorch Deep Learning Hands-On, the code"
@@ -27,23 +27,16 @@ extensions = ["myst_nb"]
 include_patterns = ["README.md", "RESULTS.md", "ch0*/README.md", "ch0*/**.py", "common/*.py", "data/*.py"]
 exclude_patterns = ["**/__init__.py"]
 source_suffix = {".md": "myst-nb", ".py": "myst-nb"}
-smartquotes = False
-
-html_theme = "furo"
-html_static_path = ["site.css"]
-html_css_files = ["site.css"]
-html_copy_source = html_use_index = False
+smartquotes = html_copy_source = html_use_index = False
 # The anchors of lines, and those that the READMEs write as HTML, are not known when links are resolved.
 suppress_warnings = ["myst.xref_missing"]
-
-# A source file reaches MyST-NB as the notebook that `to_notebook` makes of it.
+html_theme = "furo"
+html_static_path = html_css_files = ["site.css"]
+# A source file reaches MyST-NB as the notebook that `to_notebook` makes of it, and runs in a folder of its own.
 nb_custom_formats = {".py": ["nbformat.reads", {"as_version": 4}]}
 nb_execution_mode = "cache"
-nb_execution_in_temp = True
+nb_execution_in_temp = nb_execution_raise_on_error = nb_merge_streams = True
 nb_execution_timeout = 600
-nb_execution_raise_on_error = True
-nb_merge_streams = True
-# The kernel runs in a folder of its own and finds the chapters from there.
 os.environ["PYTHONPATH"] = str(ROOT)
 
 
@@ -54,98 +47,77 @@ def prose(doc):
 
 def recorded(name):
     """What docs/record.py kept of a program's run: its lines and its pictures, as Markdown."""
-    lines = RECORDED / f"{name}.txt"
-    if not lines.exists():
-        return ""
-    pictures = "".join(
-        f"![{path.stem}](/{path.relative_to(ROOT)})\n\n" for path in sorted(RECORDED.glob(f"{name}.*.*"))
-    )
-    return f"## What it prints and draws\n\n~~~text\n{lines.read_text()}~~~\n\n{pictures}"
+    pictures = "".join(f"![{path.stem}](/docs/recorded/{path.name})\n\n" for path in RECORDED.glob(f"{name}.*.png"))
+    lines = "".join(f"~~~text\n{path.read_text()}~~~\n\n" for path in RECORDED.glob(f"{name}.txt"))
+    return lines and f"## What it prints and draws\n\n{lines}{pictures}"
 
 
 def to_notebook(path):
     """A tour's cells, to be run, each below its heading; of any other file the description, a run, and the source."""
-    text = path.read_text(encoding="utf-8")
+    text, place = path.read_text(encoding="utf-8"), path.relative_to(ROOT).as_posix()
     doc = ast.parse(text).body[0]
-    place = path.relative_to(ROOT).as_posix()
-    title = f"# {re.sub('^ch0[^/]*/', '', place)}\n\n{prose(ast.literal_eval(doc.value))}"
-    lines = text.splitlines()
-    if not re.search(r"^args = tour\(|^tour\(", text, re.MULTILINE):
-        source = f"~~~~~~{{code-block}} python\n:class: source\n{text}\n~~~~~~"
-        notebook = new_notebook(cells=[new_markdown_cell(f"{title}\n\n{recorded(path.stem)}## Source\n\n{source}")])
+    title = f"# {re.sub('^ch0[^/]*/', '', place)}\n\n{prose(doc.value.value)}"
+    if not re.search(r"^(args = )?tour\(", text, re.MULTILINE):
+        source = f"## Source\n\n~~~~~~{{code-block}} python\n:class: source\n{text}\n~~~~~~"
+        notebook = new_notebook(cells=[new_markdown_cell(f"{title}\n\n{recorded(path.stem)}{source}")])
         notebook.metadata["mystnb"] = {"execution_mode": "off"}
         return notebook
-    starts = [number for number, line in enumerate(lines) if line.startswith("# %% ")]
     cells = [new_markdown_cell(f"{title}\n\n<a href='{path.stem}.ipynb' download>This page as a notebook</a>")]
-    for start, end in zip([doc.end_lineno, *starts], [*starts, len(lines)]):
-        if start in starts:
-            cells.append(new_markdown_cell("## " + prose(lines[start].removeprefix("# %% "))))
-            start += 1
+    # `tour` takes the name of its folder from the first cell.
+    lines = [*[""] * (doc.end_lineno - 1), f"# python {place}", *text.splitlines()[doc.end_lineno :]]
+    starts = [number for number, line in enumerate(lines) if line.startswith("# %% ")]
+    for start, end in zip([0, *starts], [*starts, len(lines)]):
         code = lines[start:end]
-        start += next((place for place, line in enumerate(code) if line), 0)
-        cell = "\n".join(code).strip("\n")
-        if len(cells) == 1:
-            # Whence `tour` takes the name of its folder.
-            cell, start = f"# python {place}\n{cell}", start - 1
-        if cell:
-            cells.append(new_code_cell(cell, metadata={"first_line": start + 1}))
+        if start:
+            cells.append(new_markdown_cell("## " + prose(code[0].removeprefix("# %% "))))
+            code[0] = ""
+        first = start + 1 + next(number for number, line in enumerate(code) if line)
+        cells.append(new_code_cell("\n".join(code).strip("\n"), metadata={"first_line": first}))
     return new_notebook(cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
 
 
-def sources(folder):
-    """The documents of a folder's source files, those of its rooms last."""
-    files = sorted(folder.rglob("*.py"), key=lambda file: (len(file.parts), file))
-    return [file.relative_to(ROOT).with_suffix("") for file in files if file.name != "__init__.py"]
-
-
-def toctree(caption, documents):
-    names = "\n".join(f"/{document.as_posix()}" for document in documents)
-    return f"\n\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{names}\n```\n"
+def toctree(folder, pattern, caption=""):
+    files = sorted(folder.glob(pattern), key=lambda file: (len(file.parts), file))
+    names = "\n".join(f"/{file.relative_to(ROOT)}" for file in files if file.name != "__init__.py")
+    return f"\n\n```{{toctree}}\n:hidden:\n{caption and ':caption: ' + caption}\n\n{names}\n```\n"
 
 
 def read(app, docname, source):
-    path = ROOT / app.env.doc2path(docname, base=False)
+    path = Path(app.env.doc2path(docname))
     if path.suffix == ".py":
         source[0] = nbformat.writes(to_notebook(path))
     elif path.parent != ROOT:
-        source[0] += toctree("", sources(path.parent))
+        source[0] += toctree(path.parent, "**/*.py")
     elif docname == root_doc:
-        shared = [file for room in ("common", "data") for file in sources(ROOT / room) if len(file.parts) == 2]
-        chapters = [chapter.relative_to(ROOT) / "README" for chapter in links.CHAPTERS]
-        source[0] += toctree("The book", [*chapters, Path("RESULTS")]) + toctree("What the chapters share", shared)
+        source[0] += toctree(ROOT, "ch0*/README.md", "The book") + toctree(ROOT, "RESULTS.md")
+        source[0] += toctree(ROOT, "common/*.py", "What the chapters share") + toctree(ROOT, "data/*.py")
+
+
+def listed(path):
+    """What the reader of a page may type to come to a line of this file: the code as printed, and its number."""
+    for row in [row for chapter in links.CHAPTERS for row in links.rows(chapter) if row.file == path]:
+        yield from ((shown.removeprefix(">>> "), row.line) for shown in re.findall("`([^`]+)`", row.shown))
+        yield row.number, row.line
 
 
 def link_lines(app, doctree):
     """Gives each line of source an anchor, which links such as `tensors.py#L34` and the search lead to."""
-    path = ROOT / app.env.doc2path(app.env.docname, base=False)
+    printed = list(listed(Path(app.env.doc2path(app.env.docname))))
     for block in list(doctree.findall(nodes.literal_block)):
-        is_cell = "cell_input" in block.parent["classes"]
-        if not is_cell and "source" not in block["classes"]:
-            continue
-        first = block.parent.parent["cell_metadata"]["first_line"] if is_cell else 1
-        block["highlight_args"] = {"linespans": "L", "linenostart": first}
-        lines = [(line.strip(), number) for number, line in enumerate(block.astext().splitlines(), first)]
-        in_block = range(first, first + len(lines))
-        lines += [line for line in listed(path) if line[1] in in_block]
-        entries = [("single", line, f"L-{number}", "main", None) for line, number in lines if len(line) > 2]
-        block.parent.insert(0, addnodes.index(entries=[entry for entry in entries if ";" not in entry[1]]))
+        cell = block.parent.parent
+        if "source" in block["classes"] or "cell_input" in block.parent["classes"]:
+            first = cell.get("cell_metadata", {}).get("first_line", 1)
+            block["highlight_args"] = {"linespans": "L", "linenostart": first}
+            lines = [(line.strip(), number) for number, line in enumerate(block.astext().splitlines(), first)]
+            lines += [line for line in printed if first <= line[1] < first + len(lines)]
+            lines = [line for line in lines if len(line[0]) > 2 and ";" not in line[0]]
+            entries = [("single", line, f"L-{number}", "main", None) for line, number in lines]
+            block.parent.insert(0, addnodes.index(entries=entries))
     for link in doctree.findall(addnodes.pending_xref):
         link["reftargetid"] = re.sub(r"^L(\d+)$", r"L-\1", link.get("reftargetid") or "") or None
-    for image in doctree.findall(nodes.image):
-        section = image
-        while not isinstance(section, nodes.section | nodes.document):
-            section = section.parent
-        image.setdefault("alt", section[0].astext())
-
-
-def listed(path):
-    """What the reader of the page may type to come to a line of this file: its code as printed, and its number."""
-    if not path.parts[-2].startswith("ch0"):
-        return
-    for row in links.rows(ROOT / path.relative_to(ROOT).parts[0]):
-        if row.file == path:
-            for shown in [*re.findall("`([^`]+)`", row.shown), row.number]:
-                yield shown.removeprefix(">>> "), row.line
+    for section in doctree.findall(nodes.section):
+        for image in section.findall(nodes.image):
+            image["alt"] = image.get("alt") or section[0].astext()
 
 
 def finish(app, error):
