@@ -126,6 +126,9 @@ def finish(app, error):
         for page in executed.rglob("*.ipynb"):
             shutil.copy(page, app.outdir / page.relative_to(executed))
         shutil.copy(app.outdir / "README.html", app.outdir / "index.html")
+        # Marking what was searched for stumbles over the icons of the theme, and the line is marked already.
+        script = app.outdir / "_static" / "sphinx_highlight.js"
+        script.write_text(script.read_text().replace("HIGHLIGHT_ENABLED = true", "HIGHLIGHT_ENABLED = false"))
 
 
 def setup(app):
