@@ -42,7 +42,7 @@ os.environ["PYTHONPATH"] = str(ROOT)
 
 def prose(doc):
     """A docstring as Markdown: its indented commands are code, its other lines are taken literally."""
-    return re.sub(r"^(?! {4}).*$", lambda line: re.sub(r"([*<_])", r"\\\1", line[0]), doc, flags=re.MULTILINE)
+    return re.sub(r"(?m)(^ {4}.*$|`[^`]*`)|([*<_])", lambda found: found[1] or "\\" + found[2], doc)
 
 
 def recorded(name):
