@@ -165,7 +165,7 @@ for words in (3, 5, 8):
     static_answers[words] = five_slots(fitted)
     dynamic_answers[words] = reader(sentence)
     same = torch.allclose(static_answers[words], dynamic_answers[words])
-    print(f"{words} words: five slots answer {'the same as' if same else 'otherwise than'} a dynamic graph")
+    print(f"{words} words: {SLOTS} slots answer {'the same as' if same else 'otherwise than'} a dynamic graph")
 try:
     five_slots(torch.randn(3, 4, device=args.device))
 except AssertionError as error:

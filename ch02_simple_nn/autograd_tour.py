@@ -1,4 +1,4 @@
-"""Listings 2.6, 2.7 and 2.8: autograd on graphs small enough to check by hand; figures 2.3, 2.4 and 2.5.
+"""Listings 2.6 to 2.8: autograd on graphs small enough to check.
 
     python ch02_simple_nn/autograd_tour.py
     python ch02_simple_nn/autograd_tour.py --device cuda
@@ -9,22 +9,67 @@ detach, hooks, a frozen layer, both modes of automatic differentiation, and a fu
 
 import warnings
 
+import networkx as nx
 import torch
 
-from common.graph import draw_graph
+from common.graph import draw
 from common.tours import tour
 
 args = tour(__doc__)
 device = args.device
 
 # %% 2.6 A graph of one multiplication and one addition
-# d(output)/dW = X and d(output)/dB = 1, as figure 2.4 multiplies them out.
 X = torch.tensor(3.0, device=device)
 W = torch.tensor(4.0, device=device, requires_grad=True)
 B = torch.tensor(5.0, device=device, requires_grad=True)
 output = X * W + B
+print(f"{output.item() = }")
+
+# %% Figure 2.3: how Autograd works
+# The equation in its two steps, each arrow with the derivative of the step that it leads to. X asks for none.
+product = X * W
+output = product + B
+values = {"X": X, "W": W, "X * W": product, "B": B, "output": output}
+steps = [("X", "X * W"), ("W", "X * W"), ("X * W", "output"), ("B", "output")]
+slopes = {}
+graph = nx.DiGraph()
+for name, value in values.items():
+    graph.add_node(name, label=f"{name}\n{value.item():g}", leaf=value.is_leaf)
+for operand, result in steps:
+    graph.add_edge(operand, result)
+    if values[operand].requires_grad:
+        (slope,) = torch.autograd.grad(values[result], values[operand], retain_graph=True)
+        slopes[operand, result] = slope.item()
+        graph.edges[operand, result]["label"] = f"{slope.item():g}"
+draw(
+    args.out / "figure_2_3_autograd.png",
+    "Figure 2.3: output = X * W + B",
+    {"": graph},
+    "Arrows: the forward pass. On an arrow: the derivative of the value below with respect to the one above.",
+)
+print(f"{slopes = }")
+print(args.out / "figure_2_3_autograd.png")
+
+# %% Figure 2.4: the chain rule used by Autograd
+# Backward multiplies the derivatives of figure 2.3 along the way to each leaf; what it finds there is its .grad.
 output.backward()
-print(f"{output.item() = }, {W.grad.item() = }, {B.grad.item() = }")
+chained = {"X * W": slopes["X * W", "output"], "B": slopes["B", "output"]}
+chained["W"] = chained["X * W"] * slopes["W", "X * W"]
+backward = graph.copy()
+for operand, result in steps:
+    backward.edges[operand, result]["backward"] = True if operand in chained else None
+backward.edges["W", "X * W"]["label"] = f"{chained['X * W']:g} · {slopes['W', 'X * W']:g} = {chained['W']:g}"
+for leaf in ("W", "B"):
+    backward.nodes[leaf]["label"] += f", grad {values[leaf].grad.item():g}"
+draw(
+    args.out / "figure_2_4_chain_rule.png",
+    "Figure 2.4: the chain rule",
+    {"": backward},
+    "Arrows: the way of backward(). On an arrow: the derivative of the output with respect to where it leads.",
+)
+print(f"{chained = }")
+print(f"{W.grad.item() = }, {B.grad.item() = }, {X.grad = }")
+print(args.out / "figure_2_4_chain_rule.png")
 
 # %% 2.7 Autograd computes the gradients of weight and bias
 # torch.FloatTensor([2]) of the page makes the same tensor, but only on the CPU.
@@ -34,41 +79,42 @@ bias = torch.rand(1, device=device, requires_grad=True)
 t = inputs @ weights
 out = t + bias
 out.backward()
-print(weights.grad)
-print(bias.grad)
+print(f"{weights.grad = }, {bias.grad = }")
 print(f"{t.shape = }, {out.shape = }")
 
-# %% Figures 2.3 and 2.4 The graph that autograd recorded, drawn from grad_fn
-# The input is not in it: nothing needs its gradient, so autograd holds its value only inside the multiplication.
-draw_graph(out, args.out / "figure_2_3_autograd.png", dict(weights=weights, bias=bias), "Figure 2.3: inputs @ W + B")
-chain = {"dout/dW = dout/dt dt/dW = 1 · inputs": weights, "dout/dB = 1": bias}
-draw_graph(out, args.out / "figure_2_4_chain_rule.png", chain, "Figure 2.4: the chain rule, back to the leaves")
-print(args.out / "figure_2_3_autograd.png")
-print(args.out / "figure_2_4_chain_rule.png")
-
-# %% Figure 2.5 data, grad, grad_fn: what a tensor carries
+# %% Figure 2.5: data, grad and grad_fn
 # They are `requires_grad` and `grad_fn`, an attribute; the text also spells them required_grad and grade_fn().
 attributes = {}
 for name, tensor in dict(inputs=inputs, weights=weights, out=out).items():
     # Only a leaf keeps a gradient; reading the .grad of `out` would give None and a warning.
     grad = tensor.grad if tensor.is_leaf else None
     attributes[name] = (tensor.data, grad, tensor.grad_fn)
-    print(f"{name}: data {tensor.data}, grad {grad}, grad_fn {tensor.grad_fn}, leaf {tensor.is_leaf}")
+    grad_fn = "None" if tensor.grad_fn is None else tensor.grad_fn.name()
+    print(f"{name:7}: data {tensor.data}, grad {grad}, grad_fn {grad_fn}, is_leaf {tensor.is_leaf}")
 
 # %% 2.8 A tensor that a function made knows that function, if an operand needs a gradient
+# The text says so of every tensor that the user did not make; b + b is made by a function too, and has none.
 a = torch.ones(2, device=device, requires_grad=True)
 b = torch.ones(2, device=device)
 c = a + b
-print(f"{c.grad_fn = }, {(b + b).grad_fn = }")
+print(f"{c.grad_fn = }")
+print(f"{(b + b).grad_fn = }")
 
-# %% The graph is gone after backward, so that each forward pass can build its own
+# %% Backward frees the tensors that the graph saved, so that each forward pass can build its own
+# The graph itself stays: a sum saves no tensor, and goes backward twice.
 loss = (a * a).sum()
 loss.backward()
 try:
     loss.backward()
 except RuntimeError as error:
     second_backward = str(error)
-    print(f"RuntimeError: {second_backward.splitlines()[0][:80]}")
+    print(f"RuntimeError: {second_backward.split(' (')[0]}")
+a.grad = None
+saves_nothing = (a + 1).sum()
+saves_nothing.backward()
+saves_nothing.backward()
+grad_of_two = a.grad.clone()
+print(f"{grad_of_two = }")
 
 # %% Gradients add up until they are zeroed
 a.grad = None
@@ -77,9 +123,10 @@ first_grad = a.grad.clone()
 (a * a).sum().backward()
 added_grad = a.grad.clone()
 a.grad.zero_()
-print(f"{first_grad = }, {added_grad = }, zeroed: {a.grad}")
+print(f"{first_grad = }, {added_grad = }\nzeroed: {a.grad}")
 
-# %% Accumulation on purpose: four small batches give the gradient of one that would not fit into memory
+# %% Accumulation on purpose
+# Four small batches give the gradient of one that would not fit into memory.
 x = torch.randn(64, 10, device=device, dtype=torch.float64 if device.type != "mps" else torch.float32)
 w = torch.randn(10, 4, device=device, dtype=x.dtype, requires_grad=True)
 (x @ w).sigmoid().pow(2).sum().backward()
@@ -106,7 +153,7 @@ h = (x @ w).sigmoid()
 cut = h.detach()
 print(f"{cut.requires_grad = }, {cut.data_ptr() == h.data_ptr() = }")
 
-# %% A hook sees the gradient of a tensor in the middle, which .grad does not keep; retain_grad() keeps it
+# %% A hook sees the gradient of a tensor in the middle, and retain_grad() keeps it
 seen = []
 h.register_hook(lambda grad: seen.append(grad.clone()))
 h.retain_grad()
@@ -162,7 +209,8 @@ class Sigmoid(torch.autograd.Function):
         return grad_output * output * (1 - output)
 
 
-# %% It is checked against torch's own, and against differences of its values (on the CPU: that needs float64)
+# %% Its backward, checked against torch's own and against differences of its values
+# On the CPU: that needs float64.
 point = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
 (own_grad,) = torch.autograd.grad(Sigmoid.apply(point).sum(), point)
 (torch_grad,) = torch.autograd.grad(point.sigmoid().sum(), point)

@@ -1,4 +1,4 @@
-"""Listings 2.22 to 2.25: operators, the functional module and the losses; figure 2.10, the sigmoid and its successors.
+"""Listings 2.22 to 2.25: operators, functions and losses.
 
 python ch02_simple_nn/functional_tour.py
 python ch02_simple_nn/functional_tour.py --out runs/functional
@@ -19,8 +19,7 @@ device = args.device
 a = torch.randn(1, 2, device=device)
 b = torch.randn(2, 1, device=device, requires_grad=True)
 c = a @ b
-print(f"{a.requires_grad = }, {b.requires_grad = }, {c.requires_grad = }, {c.shape = }")
-print(c.grad_fn)
+print(f"{a.requires_grad = }, {b.requires_grad = }, {c.requires_grad = }\n{c.shape = }, {c.grad_fn = }")
 print(f"{hasattr(F, 'mul') = }")
 
 # %% 2.23 F.linear is matmul with the transposed weight
@@ -29,7 +28,7 @@ a = torch.tensor([[1.0, 1.0]], device=device)
 w1 = torch.tensor([[2.0, 2.0]], device=device)
 same = F.linear(a, w1) == a.matmul(w1.t())
 print(f"{F.linear(a, w1) = }")
-print(same)
+print(f"{same = }")
 
 # %% A layer of nn is a module around a function of nn.functional
 x = torch.randn(64, 10, device=device)
@@ -50,7 +49,7 @@ single = F.linear(sample, torch.linalg.multi_dot(list(weights.flip(0))))
 hundred_are_one = torch.allclose(deep, single)
 print(f"{hundred_are_one = }")
 
-# %% Figure 2.10 The sigmoid, and what has taken its place, each with its derivative
+# %% Figure 2.10: the sigmoid, and what has taken its place, each with its derivative
 ACTIVATIONS = {
     "sigmoid": torch.sigmoid,
     "ReLU": F.relu,
@@ -74,7 +73,8 @@ figure.savefig(args.out / "figure_2_10_activations.png", dpi=120)
 plt.close(figure)
 print(args.out / "figure_2_10_activations.png")
 
-# %% What is wrong with the sigmoid: not centred at zero, and a slope of 1/4 at best that vanishes on both sides
+# %% What is wrong with the sigmoid
+# It is not centred at zero, and its slope is 1/4 at best and vanishes on both sides.
 steepest = slopes["sigmoid"].max().item()
 mean_output = torch.sigmoid(torch.randn(10_000)).mean().item()
 
@@ -90,9 +90,11 @@ def slope_after(activation, layers=10):
 
 ten_layers = {name: slope_after(activation) for name, activation in ACTIVATIONS.items()}
 print(f"{steepest = }, {mean_output = :.2f}")
-print("slope through ten activations:", ", ".join(f"{name} {slope:.1e}" for name, slope in ten_layers.items()))
+for name, slope in ten_layers.items():
+    print(f"slope through ten activations: {name:16} {slope:.1e}")
 
-# %% Sigmoids score each class alone; softmax makes a distribution, where one class gains what the others lose
+# %% Sigmoids score each class alone, softmax makes a distribution
+# In a distribution one class gains what the others lose.
 scores = torch.tensor([[2.0, 1.0, 0.0, -1.0]], device=device)
 print(f"sigmoids sum to {scores.sigmoid().sum().item():.2f}, softmax to {scores.softmax(dim=1).sum().item():.2f}")
 
@@ -120,7 +122,8 @@ half_sum = nn.MSELoss(reduction="sum")(hyp, y_) / 2
 print(f"{factor = :.3f}, {gradient_factor = :.3f}, {half_sum.item() = :.4f}, {output.item() = :.4f}")
 print(f"the 2 cancels: the gradient is the error, {torch.allclose(hyp.grad, error)}")
 
-# %% The loss for classes: cross-entropy takes scores without sigmoid or softmax, and class indices or distributions
+# %% The loss for classes
+# Cross-entropy takes scores without sigmoid or softmax, and class indices or distributions.
 scores = torch.randn(64, 4, device=device)
 classes = torch.arange(64, device=device) % 4
 from_indices = nn.CrossEntropyLoss()(scores, classes)

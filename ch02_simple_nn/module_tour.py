@@ -1,16 +1,19 @@
-"""Listings 2.13 to 2.21: nn.Module, what it holds and what it does; figure 2.9, the network that ranks coins.
+"""Listings 2.13 to 2.21: nn.Module, what it holds and does.
 
     python ch02_simple_nn/module_tour.py
     python ch02_simple_nn/module_tour.py --device cuda
 
-The classes of listings 2.14 and 2.16 and the twin of 2.21 stand in fizzbuzz.py, which trains them.
+The classes of listings 2.14 and 2.16 and the twin of 2.21 lie in fizbuz_net.py, and are printed from there, in the
+page's order. fizzbuzz.py trains them.
 """
+
+import inspect
 
 import torch
 from torch import nn
 
 from ch02_simple_nn.data import get_numpy_data
-from ch02_simple_nn.fizzbuzz import FizBuzNet, Linear, sequential
+from ch02_simple_nn.fizbuz_net import FizBuzNet, Linear, sequential
 from common.tours import tour
 
 args = tour(__doc__)
@@ -18,21 +21,80 @@ device = args.device
 input_size, hidden_size, output_size = 10, 100, 4
 trX, trY, teX, teY = get_numpy_data(input_size)
 
-# %% 2.13, 2.14 The model object, called like a function
+# %% 2.13 The model object, called like a function
 net = FizBuzNet(input_size, hidden_size, output_size)
 x = torch.from_numpy(trX).float()
 hyp = net(x)
-shapes = {name: tuple(parameter.shape) for name, parameter in net.named_parameters()}
 print(f"{hyp.shape = }, all in (0, 1): {bool(((hyp > 0) & (hyp < 1)).all())}")
-print(f"{shapes = }")
 print(f"calling is forward: {torch.equal(hyp, net.forward(x))}")
 
-# %% 2.15 nn.Linear holds weight (out, in) and bias (out) and computes x @ weight.T + bias
-linear = nn.Linear(input_size, hidden_size)
-by_hand = x @ linear.weight.T + linear.bias
-print(f"{torch.allclose(linear(x), by_hand, atol=1e-6) = }")
+# %% 2.14 So where does FizBuzNet come from?
+print(inspect.getsource(FizBuzNet))
+shapes = {name: tuple(parameter.shape) for name, parameter in net.named_parameters()}
+for name, shape in shapes.items():
+    print(f"{name:13} {shape}")
 
-# %% 2.16 The reader's own Linear: with the same weights the same output and the same gradients
+
+# %% Figure 2.9: a simple network that ranks coins and passes its output to the main network
+class CoinRanker(nn.Module):
+    """One-hot coins `(batch, coins)` to a rank `(batch, 1)` between 0 and 1."""
+
+    def __init__(self, coins):
+        super().__init__()
+        self.rank = nn.Linear(coins, 1)
+
+    def forward(self, coin):
+        return torch.sigmoid(self.rank(coin))
+
+
+class Trader(nn.Module):
+    """Market data `(batch, features)` and one-hot coins `(batch, coins)` to an expected gain `(batch, 1)`."""
+
+    def __init__(self, coins, features, hidden_size):
+        super().__init__()
+        self.ranker = CoinRanker(coins)
+        self.hidden = nn.Linear(features + 1, hidden_size)
+        self.out = nn.Linear(hidden_size, 1)
+
+    def forward(self, market, coin):
+        rank = self.ranker(coin)
+        hidden = torch.sigmoid(self.hidden(torch.cat([market, rank], dim=1)))
+        return self.out(hidden)
+
+
+# Made-up data: each coin has a worth that no input tells. The main network's loss alone must teach the ranker.
+coins, features = 5, 3
+worth = torch.tensor([0.9, 0.1, 0.5, 0.3, 0.7], device=device)
+which = torch.arange(500, device=device) % coins
+coin = nn.functional.one_hot(which, coins).float()
+market = torch.randn(500, features).to(device)
+gain = (market.mean(dim=1) + 3 * worth[which]).unsqueeze(1)
+trader = Trader(coins, features, hidden_size=20).to(device)
+optimizer = torch.optim.Adam(trader.parameters(), lr=0.02)
+for _ in range(300):
+    loss = nn.functional.mse_loss(trader(market, coin), gain)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+# Nothing tells the ranker which end is the good one; what the main network expects of each coin, in a market at rest,
+# has only one right order.
+each_coin = torch.eye(coins, device=device)
+with torch.no_grad():
+    ranks = trader.ranker(each_coin).squeeze(1)
+    expected = trader(torch.zeros(coins, features, device=device), each_coin).squeeze(1)
+for number in worth.argsort().tolist():
+    print(f"coin {number}: worth {worth[number]:.1f}, rank {ranks[number]:.2f}, expected gain {expected[number]:.2f}")
+print(f"loss {loss.item():.3f}")
+print("parameters:", *[name for name, _ in trader.named_parameters()])
+
+# %% 2.15 nn.Linear holds weight (out, in) and bias (out) and computes x @ weight.T + bias
+linear = net.hidden
+by_hand = x @ linear.weight.T + linear.bias
+print(f"{linear = }\n{torch.allclose(linear(x), by_hand, atol=1e-6) = }")
+
+# %% 2.16 A Linear of one's own: with the same weights the same output and the same gradients
+print(inspect.getsource(Linear))
+net.zero_grad()
 own = Linear(input_size, hidden_size)
 own.load_state_dict(linear.state_dict())
 for layer in (own, linear):
@@ -90,7 +152,7 @@ else:
         net.cuda()
     except (RuntimeError, AssertionError) as error:
         no_cuda = str(error)
-        print(f"without a GPU net.cuda() raises {type(error).__name__}: {no_cuda.splitlines()[0]}")
+        print(f"without a GPU net.cuda() raises {type(error).__name__}: {no_cuda.split('. ')[0]}")
 # `to` takes any device, and a dtype as well: this is how it is done today.
 net.to(device)
 devices = {parameter.device for parameter in net.parameters()}
@@ -111,7 +173,8 @@ except RuntimeError as error:
     long_one_hot = str(error)
     print(f"RuntimeError: {long_one_hot}")
 
-# %% Model and input must be on the same device (shown with the "meta" device, which every machine has)
+# %% Model and input must be on the same device
+# Shown with the "meta" device, which every machine has.
 try:
     net(x.to("meta"))
 except (RuntimeError, NotImplementedError) as error:
@@ -147,21 +210,21 @@ nones = all(p.grad is None for p in net.parameters())
 print(f"{zeros = }, {nones = }")
 
 # %% 2.21 The same network in one expression
+print(inspect.getsource(sequential))
 twin = sequential(input_size, hidden_size, output_size).to(device)
 twin.load_state_dict(dict(zip(twin.state_dict(), net.state_dict().values())))
 twins_equal = torch.equal(twin(x), net(x))
-print(twin)
 print(f"{twins_equal = }")
 
 # %% state_dict: the parameters by name, which is what a run saves
 torch.save(net.state_dict(), args.out / "net.pt")
 loaded = FizBuzNet(input_size, hidden_size, output_size).to(device)
 loaded.load_state_dict(torch.load(args.out / "net.pt", map_location=device, weights_only=True))
-print(f"{list(loaded.state_dict()) = }, same answers: {torch.equal(loaded(x), net(x))}")
+print(f"state_dict: {list(loaded.state_dict())}")
+print(f"loaded, it gives the same answers: {torch.equal(loaded(x), net(x))}")
+
 
 # %% Buffers belong to the module's state and move with it, but no optimizer trains them
-
-
 class Scaled(nn.Module):
     """Subtracts the mean of the training inputs, which it carries as a buffer."""
 
@@ -177,53 +240,3 @@ class Scaled(nn.Module):
 scaled = Scaled(torch.from_numpy(trX).float()).to(device)
 parameter_names = [name for name, _ in scaled.named_parameters()]
 print(f"in state_dict: {'mean' in scaled.state_dict()}, in parameters: {'mean' in parameter_names}")
-
-# %% Figure 2.9 A small network ranks coins, the main network takes its rank: a module inside a module
-
-
-class CoinRanker(nn.Module):
-    """One-hot coins `(batch, coins)` to a rank `(batch, 1)` between 0 and 1."""
-
-    def __init__(self, coins):
-        super().__init__()
-        self.rank = nn.Linear(coins, 1)
-
-    def forward(self, coin):
-        return torch.sigmoid(self.rank(coin))
-
-
-class Trader(nn.Module):
-    """Market data `(batch, features)` and one-hot coins `(batch, coins)` to an expected gain `(batch, 1)`."""
-
-    def __init__(self, coins, features, hidden_size):
-        super().__init__()
-        self.ranker = CoinRanker(coins)
-        self.hidden = nn.Linear(features + 1, hidden_size)
-        self.out = nn.Linear(hidden_size, 1)
-
-    def forward(self, market, coin):
-        rank = self.ranker(coin)
-        hidden = torch.sigmoid(self.hidden(torch.cat([market, rank], dim=1)))
-        return self.out(hidden)
-
-
-# Made-up data: each coin has a worth that no input tells. The main network's loss alone must teach the ranker.
-coins, features = 5, 3
-worth = torch.tensor([0.9, 0.1, 0.5, 0.3, 0.7], device=device)
-which = torch.arange(500, device=device) % coins
-coin = nn.functional.one_hot(which, coins).float()
-market = torch.randn(500, features).to(device)
-gain = (market.mean(dim=1) + 3 * worth[which]).unsqueeze(1)
-trader = Trader(coins, features, hidden_size=20).to(device)
-optimizer = torch.optim.Adam(trader.parameters(), lr=0.02)
-for _ in range(300):
-    loss = nn.functional.mse_loss(trader(market, coin), gain)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-ranks = trader.ranker(torch.eye(coins, device=device)).squeeze(1).detach()
-# The main network may read a rank upside down, so the order counts, from either end.
-order = ranks.argsort().tolist()
-found_order = order if order[-1] == 0 else order[::-1]
-print(f"coins by rank, from either end: {found_order}, by worth: {worth.argsort().tolist()}; loss {loss.item():.3f}")
-print([name for name, _ in trader.named_parameters()])

@@ -87,7 +87,7 @@ def draw(path, title, panels, note=""):
     """
     places = [_places(graph) for graph in panels.values()]
     sizes = [
-        (2 * max(1.5, max(abs(x) for x, _ in place.values()) + 0.9), max(y for _, y in place.values()))
+        (2 * max(1.9, max(abs(x) for x, _ in place.values()) + 0.9), max(y for _, y in place.values()))
         for place in places
     ]
     width, height = sum(size for size, _ in sizes), max(size for _, size in sizes) + INCHES_PER_LAYER
@@ -145,5 +145,7 @@ def _draw_panel(figure, axes, graph, place):
         )
         axes.annotate("", place[end], place[start], arrowprops=style, zorder=1)
         if "label" in edge:
-            middle = ((start_x + end_x) / 2 + 0.06, (start_y + end_y) / 2)
-            axes.text(*middle, edge["label"], va="center", size=9, color=style["color"])
+            beside = 0.1 if start_x + end_x >= 0 else -0.1
+            place_of_label = ((start_x + end_x) / 2 + beside, (start_y + end_y) / 2)
+            side = "left" if beside > 0 else "right"
+            axes.text(*place_of_label, edge["label"], ha=side, va="center", size=9, color=style["color"])

@@ -213,9 +213,9 @@ def test_the_command_of_the_chapter(capsys, tmp_path):
     printed = capsys.readouterr().out
     assert end.value.code == 0 and printed.count("of 100 unseen numbers right") == 2
     assert f"PyTorch version: {torch.__version__}" in printed and "Python version" in printed
-    # 14 full batches and a rest make 15 steps an epoch, of two layers; then two validations of two layers each.
+    # 14 full batches and a rest make 15 steps an epoch, and one pass over the unseen numbers; a last one at the end.
     (linear,) = [row for row in printed.splitlines() if "aten::addmm " in row]
-    assert linear.split()[-1] == str(2 * 15 * 2 + 2 * 2)
+    assert linear.split()[-1] == str(2 * (2 * 16 + 1))
     functions = pstats.Stats(str(tmp_path / "cprofile.pstats")).stats
     assert next(calls for (file, _, name), (calls, *_) in functions.items() if (file, name) == (fizzbuzz, "train")) == 1
 
