@@ -1,11 +1,12 @@
 """SPINN's speed on this machine: the page's as printed, corrected, and batched, beside the matrix products alone.
 
-    python benchmarks/spinn.py --out runs/benchmark_spinn
+    OMP_NUM_THREADS=1 python benchmarks/spinn.py --out runs/benchmark_spinn
+    OMP_NUM_THREADS=1 python benchmarks/spinn.py --size 100 --tracker 32 --batches 128 128      as spinn.py trains
 
 Forward and backward of the encoder, hidden size 300, sentences of 8 to 22 words with random trees, float32. The rows of
-the table take turns, so that a machine that is busy for a moment is so for all; a time is the median of the rounds. A
-turn begins with a step that is not timed, because in training the step before is one's own too. It prints a table and
-draws `spinn.png`.
+the table take turns, so that a machine that is busy for a moment is so for all; a time is the median of the rounds, in
+seconds of the processor, which other work on the machine lengthens least. A turn begins with a step that is not timed,
+because in training the step before is one's own too. It prints a table and draws `spinn.png`.
 
 The limit is the products that have to be taken, at the row counts of the batched one: for each group of nodes the
 product forward and that back to the children, and one product over all nodes for the gradient of the weights; with a
@@ -124,14 +125,14 @@ def contestants(batch, size, tracker_size):
 
 
 def measure(functions, rounds):
-    """The median seconds of each function; they take turns, each warm from a call of its own."""
+    """The processor's median seconds of each function; they take turns, each warm from a call of its own."""
     times = {name: [] for name in functions}
     for _ in range(rounds):
         for name, function in functions.items():
             function()
-            start = time.perf_counter()
+            start = time.process_time()
             function()
-            times[name].append(time.perf_counter() - start)
+            times[name].append(time.process_time() - start)
     return {name: statistics.median(seconds) for name, seconds in times.items()}
 
 
@@ -158,6 +159,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs", "benchmark_spinn"), help="folder for spinn.png")
     parser.add_argument("--size", type=int, default=300, help="of a node's hidden state (default: %(default)s)")
+    parser.add_argument("--tracker", type=int, default=64, help="its size (default: %(default)s)")
     parser.add_argument("--batches", type=int, nargs=2, default=[64, 256], help="(default: 64 256)")
     parser.add_argument("--rounds", type=int, default=7, help="of each (default: %(default)s)")
     args = parser.parse_args(argv)
@@ -166,7 +168,7 @@ def main(argv=None):
     print("| tracker | batch | " + " | ".join(LABELS.values()) + " | batched, of the limit | times the printed |")
     print("|" + " --- |" * 8)
     table = {}
-    for tracker_size in (None, 64):
+    for tracker_size in (None, args.tracker):
         by_batch = table.setdefault(f"with a tracker of {tracker_size}" if tracker_size else "without tracker", {})
         for batch in args.batches:
             seconds = measure(contestants(batch, args.size, tracker_size), args.rounds)

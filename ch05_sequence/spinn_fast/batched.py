@@ -78,10 +78,13 @@ def agrees_with_page():
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        words, lengths = torch.randn(3, 4, 2 * 5), torch.tensor([4, 1, 3])
+        words, lengths = torch.randn(3, 9, 2 * 5), torch.tensor([9, 1, 7])
         page, batched = SPINN(5, 3, predict=True), BatchedSPINN(5, 3, predict=True)
+    with torch.no_grad():
+        page.tracker.transition.bias.zero_()  # else nearly every choice of the untrained tracker is the same
     batched.load_state_dict(page.state_dict())
-    moves = torch.tensor([[3, 3, 2, 3, 3, 2, 2], [3, 1, 1, 1, 1, 1, 1], [3, 3, 3, 2, 2, 1, 1]])
+    trees = [SHIFT] + 8 * [SHIFT, REDUCE], [SHIFT], 7 * [SHIFT] + 6 * [REDUCE]
+    moves = torch.tensor([tree + (17 - len(tree)) * [PADDING] for tree in trees])
     found = []
     for network in (page, batched):
         encoding = network(words, lengths, moves)
