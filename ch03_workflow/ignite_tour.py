@@ -8,7 +8,9 @@ Nothing is trained: engines go through short lists, so that one sees what is cal
 
 # What the page quotes of ignite's source has changed; here it comes from the installed library, docstrings left out.
 import ast
+import functools
 import inspect
+import operator
 import textwrap
 
 import ignite.handlers
@@ -61,9 +63,7 @@ for event in all_events:
 # order of the events in a run of one epoch of two batches. "|" joins events.
 engine = Engine(lambda engine, batch: None)
 order = []
-every_event = all_events[0]
-for event in all_events[1:]:
-    every_event = every_event | event
+every_event = functools.reduce(operator.or_, Events)
 
 
 @engine.on(every_event)

@@ -6,6 +6,8 @@ It prints what the pages print, as it is today, and leaves one recording in thre
 `spectrograms.png` in `runs/torchaudio_tour`. The recogniser that learns from these recordings is yesno.py.
 """
 
+import textwrap
+
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
@@ -34,26 +36,26 @@ try:
     refusal = None
 except (ImportError, OSError, RuntimeError) as error:
     refusal = str(error).splitlines()[0]
-print(f"{codec_works = }, {refusal = }")
+print(f"{codec_works = }\n{str(refusal)[:100]}")
 
 # %% 3.15 Loading: a tensor and its sample rate. Channels come first today, in the book they came last
-data, sample_rate = load(first)
-print(f"{data.size() = }, {data.dtype}, {sample_rate = }")
-# The book's file was stereo and 6.3 s long; this one is made like it: a tone for each ear.
+# The book's foo.mp3 was stereo and 6.3 s long; this one is made like it: a tone for each ear.
 time = torch.arange(278756) / 44100
 stereo = 0.5 * torch.stack([torch.sin(2 * torch.pi * 440 * time), torch.sin(2 * torch.pi * 660 * time)])
 save(args.out / "foo.mp3", stereo, 44100)
-foo, foo_rate = load(args.out / "foo.mp3")
-print(f"foo.mp3: {foo.size() = }, {foo_rate = }")
+data, sample_rate = load(args.out / "foo.mp3")
+print(data.size())
+print(sample_rate)
+losses = {"mp3": (data - stereo).abs().max().item()}
 
 # %% 3.15 Saving: the name's ending says the format. WAV and FLAC keep every sample to 16 bits, MP3 does not
-losses = {}
-for ending in ("wav", "flac", "mp3"):
-    path = args.out / f"foo.{ending}"
-    save(path, stereo, 44100)
-    again, _ = load(path)
-    losses[ending] = (again[:, : stereo.shape[1]] - stereo).abs().max().item()
-    print(f"{path.name}: {path.stat().st_size:>9,} bytes, furthest sample off by {losses[ending]:.6f}")
+for ending in ("wav", "flac"):
+    save(args.out / f"foo.{ending}", data, sample_rate)
+    again, _ = load(args.out / f"foo.{ending}")
+    losses[ending] = (again - data).abs().max().item()
+for ending, loss in losses.items():
+    size = (args.out / f"foo.{ending}").stat().st_size
+    print(f"foo.{ending:<5}{size:>9,} bytes, furthest sample off by {loss:.6f}")
 print(f"one step of 16 bits is {1 / 2**15:.6f}")
 # Where TorchCodec works, torchaudio's own functions read the same.
 if codec_works:
@@ -66,7 +68,8 @@ yesno_data = YesNo(sample(make_spoken_tones))
 waveform, sample_rate, labels = yesno_data[20]
 print(f"{len(yesno_data)} recordings; one of them: {waveform.shape}, {sample_rate} Hz, {labels = }")
 datasets = sorted(torchaudio.datasets.__all__)
-print(f"the book knows two data sets, VCTK and YESNO; today there are {len(datasets)}: {', '.join(datasets)}")
+print(f"the book knows two data sets, VCTK and YESNO; today there are {len(datasets)}:")
+print(textwrap.fill(", ".join(datasets), 100))
 
 # %% 3.16 In a DataLoader, as on the page: batches of one. The labels come transposed, eight tensors of one number
 data_loader = torch.utils.data.DataLoader(yesno_data)
@@ -161,14 +164,19 @@ figure, axes = plt.subplots(3, 1, figsize=(10, 8.5), layout="constrained", share
 draw_spectrogram(axes[0], waveform[0], sample_rate)
 extent = (0, waveform.shape[1] / sample_rate)
 decibels = transforms.AmplitudeToDB(top_db=80)(mel[0])
-views = ((axes[1], decibels - decibels.max(), "mel band", "power in dB"), (axes[2], mfcc[0], "coefficient", "MFCC"))
-for axis, view, name, unit in views:
-    image = axis.imshow(view.numpy(), origin="lower", aspect="auto", cmap="magma", extent=(*extent, 0, len(view)))
+# Coefficient 0 is how loud it is, some hundred times the others: it would have the scale of colours to itself.
+views = (
+    (axes[1], decibels - decibels.max(), 0, "mel band", "power in dB"),
+    (axes[2], mfcc[0, 1:], 1, "coefficient", "MFCC"),
+)
+for axis, view, lowest, name, unit in views:
+    place = (*extent, lowest, lowest + len(view))
+    image = axis.imshow(view.numpy(), origin="lower", aspect="auto", cmap="magma", extent=place)
     axis.set(xlabel="time in s", ylabel=name)
     figure.colorbar(image, ax=axis, label=unit, pad=0.01)
 for axis in axes[:2]:
     axis.set_xlabel("")
-for axis, name in zip(axes, ("Spectrogram", "Mel spectrogram, 40 bands", "MFCC, 13 coefficients")):
+for axis, name in zip(axes, ("Spectrogram", "Mel spectrogram, 40 bands", "MFCC, coefficients 1 to 12")):
     axis.set_title(name)
 figure.savefig(args.out / "spectrograms.png", dpi=110)
 plt.close(figure)

@@ -59,6 +59,11 @@ def wait(child):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+def epochs_of(out):
+    figures = out / "metrics.jsonl"
+    return len(figures.read_text().splitlines()) if figures.exists() else 0
+
+
 def left_by(out):
     """What must be equal: the best weights, those of the last checkpoint, and the figures of every epoch."""
     last = max((out / "checkpoints").glob("*.pt"), key=lambda path: int(path.stem.partition("_")[2]))
@@ -79,8 +84,10 @@ def kill(folder, kills, moments):
     seconds, whole = time.perf_counter() - began, left_by(folder / "whole")
     different = 0
     for number in range(kills):
-        out, delay = folder / f"killed_{number}", moments.uniform(0, seconds)
+        out, epochs, delay = folder / f"killed_{number}", moments.randrange(8), moments.uniform(0, seconds / 8)
         child = start(data, out)
+        while epochs_of(out) < epochs:
+            time.sleep(0.01)
         time.sleep(delay)
         os.kill(child, signal.SIGKILL)
         ended = wait(child)
@@ -88,10 +95,8 @@ def kill(folder, kills, moments):
         status = wait(start(data, out, *["--resume"] * bool(saved)))
         same = status == 0 and equal(left_by(out), whole)
         different += not same
-        print(
-            f"after {delay:5.2f} s ({ended}), {saved or 'nothing saved'}: {'equal' if same else 'DIFFERENT'}",
-            flush=True,
-        )
+        where = f"{delay:.2f} s after epoch {epochs} ({ended}), {saved or 'nothing saved'}"
+        print(f"{where}: {'equal' if same else 'DIFFERENT'}", flush=True)
     print(f"{kills - different} of {kills} runs ended with the weights of the one that nobody killed")
     return different
 

@@ -67,7 +67,11 @@ def test_mp3_keeps_the_sound_but_not_the_samples(tmp_path):
 
 
 def test_the_books_stereo_file_has_its_channels_first_today(tour):
-    assert tour["foo"].shape == torch.Size([2, 278756]) and tour["foo_rate"] == 44100
+    assert tour["stereo"].shape == torch.Size([2, 278756])
+    assert "torch.Size([2, 278756])\n44100\n" in tour["printed"]
+    # What was loaded is what the page saves.
+    again, rate = load(tour["args"].out / "foo.wav")
+    assert rate == 44100 and torch.allclose(again, load(tour["args"].out / "foo.mp3")[0], rtol=0, atol=2 / 2**15)
     assert tour["losses"]["wav"] <= 1 / 2**15 and tour["losses"]["flac"] <= 1 / 2**15 < tour["losses"]["mp3"] < 0.2
 
 

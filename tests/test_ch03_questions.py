@@ -108,7 +108,9 @@ def test_a_question_that_comes_twice_is_in_one_part_only_and_told(tmp_path, samp
     (tmp_path / TRAIN_FILE).write_bytes(b"".join([*lines, *lines[:5], *test.splitlines(keepends=True)[:2]]))
     (tmp_path / TEST_FILE).write_bytes(test)
     assert read_splits(tmp_path) == read_splits(sample)
-    assert "7 of 299 questions left out: there twice" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert f"5 of 299 questions of {TRAIN_FILE} left out: there twice\n" in told
+    assert f"2 more left out: {TEST_FILE} has them, too\n" in told
 
 
 def test_tsv_files_come_back_as_they_were_written(tmp_path, sample):
@@ -388,7 +390,7 @@ def test_the_real_set_is_read_whole(capsys):
     assert Counter(question.label for question in questions) == counts
     assert questions[65].text == "Which city has the oldest relationship as a sisterðcity with Los Angeles ?"
     splits = read_splits(REAL)
-    assert "71 of 5452 questions left out: there twice" in capsys.readouterr().out
+    assert "71 of 5452 questions of train_5500.label left out: there twice" in capsys.readouterr().out
     assert {split: len(part) for split, part in splits.items()} == {"train": 4305, "valid": 538, "test": 538}
     assert len({question.text for part in splits.values() for question in part}) == 5381
     sample = {line.partition(" ")[2] for line in WRITTEN.read_text(encoding="utf-8").splitlines()}

@@ -124,9 +124,12 @@ def read_splits(data, seed=0):
         raise UserError(f"--data {root}: found neither {TRAIN_FILE} nor {', '.join(TSV_FILES.values())}")
     test = read_label_file(root / TEST_FILE) if (root / TEST_FILE).is_file() else []
     everything = read_label_file(root / TRAIN_FILE)
-    questions = sorted(set(everything) - set(test))
-    if len(questions) < len(everything):
-        print(f"{len(everything) - len(questions)} of {len(everything)} questions left out: there twice")
+    distinct = set(everything)
+    questions = sorted(distinct - set(test))
+    if repeated := len(everything) - len(distinct):
+        print(f"{repeated} of {len(everything)} questions of {TRAIN_FILE} left out: there twice")
+    if tested := len(distinct) - len(questions):
+        print(f"{tested} more left out: {TEST_FILE} has them, too")
     random.Random(seed).shuffle(questions)
     tenth = len(questions) // 10
     held_out = tenth if not test else 0
