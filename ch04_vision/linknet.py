@@ -20,6 +20,7 @@ from ch04_vision.linknet_paper import PaperLinkNet
 from ch04_vision.loaders.augment import RandomColour, RandomScaleCropFlip, prepare
 from ch04_vision.loaders.camvid import CLASSES, CamVid, has_split
 from ch04_vision.loaders.camvid_download import download
+from ch04_vision.mirrored import Mirrored
 from ch04_vision.pictures.linknet import predict_photos, save_predictions
 from ch04_vision.segmentation import SegmentationLoss, score, table
 from common import batches, cli, report, training
@@ -94,6 +95,7 @@ def train(args):
         belongs={"height": height, "loss": loss_fn.state()},
     )
     figures = {**run, **score(args, model, valid_set, loss_fn)}
+    figures["mean_iou_mirrored"] = score(args, Mirrored(model), valid_set, loss_fn)["mean_iou"]
     shown, seen = figures, "by which its weights were chosen"
     if test_set:
         shown, seen = score(args, model, test_set, loss_fn), "that it has not seen"
@@ -114,8 +116,12 @@ def evaluate(args):
     load_weights(model, cli.weights_of(args))
     loss_fn = SegmentationLoss(**cli.belonging(args, "loss")).to(args.device)
     figures = score(args, model, dataset, loss_fn)
+    figures["mean_iou_mirrored"] = score(args, Mirrored(model), dataset, loss_fn)["mean_iou"]
     print(table(figures))
-    print(f"mean IoU {figures['mean_iou']:.3f} over the {len(dataset)} frames of {args.evaluate}")
+    print(
+        f"mean IoU {figures['mean_iou']:.3f}, {figures['mean_iou_mirrored']:.3f} with the mirror image too, "
+        f"over the {len(dataset)} frames of {args.evaluate}"
+    )
     if idist.get_rank() == 0:
         report.evaluation(args.out, args.evaluate, {"frames": len(dataset), **figures})
 

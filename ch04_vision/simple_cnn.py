@@ -24,6 +24,7 @@ from torch import nn, optim
 from ch04_vision.layers import LAYERS
 from ch04_vision.loaders.cifar import CLASSES, SIDE, SPLITS, Cifar, RandomShiftFlip, download, prepare
 from ch04_vision.loaders.whitening import Whitening
+from ch04_vision.mirrored import Mirrored
 from ch04_vision.pictures.simple_cnn import predict_photos, save_pictures
 from common import batches, cli, report, training
 from common.checkpoints import load_weights
@@ -113,17 +114,6 @@ def score(args, model, loader):
     values = training.evaluate(args, model, loader, metrics, prepare_batch=batches.preparer(prepare))
     confusion = values["confusion"].cpu()
     return {"accuracy": (confusion.trace() / confusion.sum()).item(), "loss": values["loss"], "confusion": confusion}
-
-
-class Mirrored(nn.Module):
-    """A network that looks at each picture and at its mirror image: the mean of the two scores."""
-
-    def __init__(self, net):
-        super().__init__()
-        self.net = net
-
-    def forward(self, x):
-        return (self.net(x) + self.net(x.flip(3))) / 2
 
 
 def table(confusion):

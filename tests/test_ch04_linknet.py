@@ -20,6 +20,7 @@ from ch04_vision.linknet_blocks import (
 )
 from ch04_vision.linknet_paper import PaperLinkNet
 from ch04_vision.loaders.camvid import CLASSES, VOID
+from ch04_vision.mirrored import Mirrored
 from ch04_vision.segmentation import SegmentationLoss, figures_of
 
 BOTH = pytest.mark.parametrize("network", [SegmentationModel, PaperLinkNet])
@@ -283,3 +284,14 @@ def test_the_figures_are_what_their_names_say():
     assert len(present) == 5, "sky, building, road, pavement occur, pedestrian is only called"
     assert figures["mean_iou"] == pytest.approx(np.mean(present))
     assert figures["pixel_accuracy"] == pytest.approx((truth == guess)[counted].mean())
+
+
+def test_the_mirrored_network_answers_the_mirror_image_with_the_mirrored_answer():
+    network = nn.Conv2d(3, 4, 3, padding=1).double()
+    x = torch.randn(2, 3, 5, 7, dtype=torch.float64)
+    both = Mirrored(network)
+    torch.testing.assert_close(both(x), (network(x) + network(x.flip(3)).flip(3)) / 2)
+    torch.testing.assert_close(both(x.flip(3)), both(x).flip(3))
+    assert not torch.allclose(network(x.flip(3)), network(x).flip(3))
+    of_pictures = nn.Sequential(nn.Flatten(), nn.Linear(105, 4)).double()
+    torch.testing.assert_close(Mirrored(of_pictures)(x), (of_pictures(x) + of_pictures(x.flip(3))) / 2)

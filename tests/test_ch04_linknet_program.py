@@ -78,9 +78,10 @@ def test_evaluate_scores_a_split_as_training_did(program, run_folder, tmp_path):
     files = run_folder / "summary.json", tmp_path / "evaluation_val.json"
     trained_summary, scored = (json.loads(path.read_text()) for path in files)
     assert scored["frames"] == 3 and scored["split"] == "val"
-    for name in ("mean_iou", "pixel_accuracy", "valid_loss"):
+    for name in ("mean_iou", "mean_iou_mirrored", "pixel_accuracy", "valid_loss"):
         assert scored[name] == pytest.approx(trained_summary[name], abs=1e-6)
-    assert f"mean IoU {scored['mean_iou']:.3f} over the 3 frames of val" in out
+    told = f"mean IoU {scored['mean_iou']:.3f}, {scored['mean_iou_mirrored']:.3f} with the mirror image too"
+    assert f"{told}, over the 3 frames of val" in out
     assert all(name in out for name in CLASSES)
 
 
