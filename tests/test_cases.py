@@ -188,6 +188,10 @@ def test_hidden_folders_are_no_classes(tmp_path, capsys):
             frame(label, (32, 32)).save(tmp_path / "train" / name / f"{number}.PNG")
     (tmp_path / "train" / "cat" / "._0.png").write_bytes(APPLE)
     assert len(Cifar(tmp_path, "train")) == 26 and "left out 1 hidden, such as cat/._0.png" in capsys.readouterr().out
+    (tmp_path / "train" / "cat" / "9.png").symlink_to(tmp_path / "nowhere.png")
+    with pytest.raises(UserError, match=r"9\.png: no such file"):
+        Cifar(tmp_path, "train")
+    (tmp_path / "train" / "cat" / "9.png").unlink()
     folder = open_image_folder(tmp_path / "train")
     assert folder.classes == sorted(cifar.CLASSES) and len(folder) == 30
     assert "left out 3 hidden" in capsys.readouterr().out

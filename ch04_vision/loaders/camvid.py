@@ -118,6 +118,8 @@ class CamVid(Dataset):
         From ENet (arXiv 1606.02147, section 5.2): rare classes count more, but no class more than about 50 times.
         """
         pixels = torch.bincount(self.masks.flatten(), minlength=VOID + 1)[:VOID].double()
+        if not pixels.any():
+            raise UserError(f"the labels of {len(self)} frames are void everywhere; expected pixels of some class")
         return (1 / torch.log(1.02 + pixels / pixels.sum())).float()
 
 

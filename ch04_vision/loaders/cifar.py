@@ -127,7 +127,10 @@ def _read_folder(folder, choose):
     Args:
         choose: from the number of all pictures to the places of those that are wanted.
     """
-    count, stamp = _stamp(folder)
+    try:
+        count, stamp = _stamp(folder)
+    except OSError as error:
+        raise UserError(f"{error.filename}: {error.strerror}; expected pictures to read") from None
     if count < MANY:
         paths, labels = _list_pictures(folder)
         chosen = choose(len(labels))
@@ -144,8 +147,8 @@ def _read_folder(folder, choose):
         labels = np.load(cache / "labels.npy")
         chosen = choose(len(labels))
         return np.load(cache / "images.npy", mmap_mode="r")[chosen], labels[chosen]
-    except OSError as error:
-        raise UserError(f"{cache}: not kept there ({error.strerror or error})") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{cache}: not kept or not read there ({error}); delete it") from None
 
 
 def _stamp(folder):
@@ -156,7 +159,8 @@ def _stamp(folder):
     told = []
     for inside in [entry for entry in os.scandir(folder) if entry.is_dir()]:
         for entry in os.scandir(inside):
-            status = entry.stat()
+            dangling = entry.is_symlink() and not os.path.exists(entry.path)
+            status = entry.stat(follow_symlinks=not dangling)
             told.append((entry.path, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
     return len(told), sha256(repr(sorted(told)).encode(errors="surrogateescape")).hexdigest()
 
