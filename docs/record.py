@@ -15,7 +15,8 @@ from PIL import Image
 ROOT = Path(__file__).parents[1]
 RECORDED = ROOT / "docs" / "recorded"
 PICTURES = {
-    "ch02_simple_nn/fizzbuzz.py": [],
+    "ch01_intro/xor_dynamic_graph.py": ["xor_graph"],
+    "ch02_simple_nn/fizzbuzz.py": ["curves"],
     "ch03_workflow/ignite_trainer.py": ["confusion"],
     "ch03_workflow/question_classifier.py": ["confusion"],
     "ch03_workflow/yesno.py": ["answers"],

@@ -422,6 +422,14 @@ def test_figure_1_14_vector_follows_the_tree(architectures):
     assert not torch.allclose(architectures["tree_vector"], recursive(("the", (("old", "man"), "sleeps"))))
 
 
+def test_a_folder_that_cannot_be_written_is_told_in_a_line(capsys):
+    with pytest.raises(SystemExit) as end:
+        run_tour("computational_graph", CHAPTER.parent / "README.md")
+    assert end.value.code == 2
+    message = capsys.readouterr().err
+    assert "README.md" in message and 1 <= len(message.splitlines()) <= 2
+
+
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("name", TOURS)
