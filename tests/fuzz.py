@@ -10,6 +10,7 @@ for each kind, with the seed that repeats it.
 """
 
 import argparse
+import atexit
 import collections
 import contextlib
 import gzip
@@ -55,6 +56,7 @@ from data.sentence_pairs import make_sentence_pairs
 from tests import tiny_program
 
 SOUNDS = ("flac", "ogg", "mp3", "aiff", "au", "caf", "w64", "rf64")
+PLACE = Path(tempfile.mkdtemp(prefix="fuzz-"))
 ROOM = 12 << 30  # bytes of memory: what a header promises must not be taken at its word
 
 
@@ -176,11 +178,11 @@ def run(module, out, *flags):
 
 
 def run_trainer(folder, *flags):
-    run(ignite_trainer, folder / "run", "--data", str(folder / "digits"), "--epochs", "1", "--batch-size", "2", *flags)
+    run(ignite_trainer, folder / "run", "--data", str(PLACE / "digits"), "--epochs", "1", "--batch-size", "2", *flags)
 
 
 def write_trainer(folder):
-    make_digits(folder / "digits", digits=(300, 20))
+    make_digits(PLACE / "digits", digits=(300, 20))
     run_trainer(folder)
 
 
@@ -338,13 +340,14 @@ def main():
     parser.add_argument("--only", choices=READERS, help="one reader")
     parser.add_argument("--seconds", type=int, default=20, help="that one file may take (default: %(default)s)")
     args = parser.parse_args()
+    atexit.register(shutil.rmtree, PLACE, ignore_errors=True)
     resource.setrlimit(resource.RLIMIT_AS, (ROOM, ROOM))
     signal.signal(signal.SIGALRM, stop)
     torch.set_num_threads(1)
     matplotlib.figure.Figure.savefig = lambda *_, **__: None  # curves and tables: they take longer than all else
     names = [args.only] if args.only else [*READERS]
     outcomes, faults = collections.defaultdict(collections.Counter), {}
-    with tempfile.TemporaryDirectory(prefix="fuzz-") as place:
+    with tempfile.TemporaryDirectory(prefix="inputs-", dir=PLACE) as place:
         for name in names:
             whole = Path(place, name, "whole")
             whole.mkdir(parents=True)
