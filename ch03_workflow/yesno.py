@@ -22,6 +22,7 @@ from ch03_workflow.loaders.yesno import SAMPLE_RATE, SPLITS, open_recording, rea
 from ch03_workflow.pictures.audio import save_answers
 from common import batches, cli, report, training
 from common.checkpoints import load_weights
+from common.names import Names, printable, readable
 from common.packed import Packed
 
 BANDS = 40
@@ -234,10 +235,11 @@ def evaluate(args):
 def predict(args):
     net = load_trained(args)
     report.folder(args.out)
+    names = Names("_answers.png")
     for path in args.predict:
-        picture = args.out / f"{path.stem}_answers.png"
-        heard = draw(net, path, picture, path.name)
-        print(f"{path}: {say(heard)}; wrote {picture}")
+        picture = args.out / f"{names(path)}_answers.png"
+        heard = draw(net, path, picture, readable(path))
+        print(f"{printable(path)}: {say(heard)}; wrote {picture}")
 
 
 def read_flags(argv=None):

@@ -36,7 +36,7 @@ paper_blocks = draw_network(PaperLinkNet(11), frame, args.out / "linknet_paper.p
 for name, shape in blocks.items():
     print(f"{name:<14} {shape!s:<16} in the paper's {paper_blocks[name]}")
 
-# %% Figure 4.9: a transposed convolution is an ordinary one over an image whose pixels have been moved apart
+# %% Figure 4.9: a transposed convolution is one over an image whose pixels are moved apart
 # It has the size that the convolution came from, and is not its inverse: the values are others. The kernel is turned by
 # 180 degrees: with flip left out of transposed_convolution in layers.py, the two are no longer equal.
 low = torch.tensor([[1.0, 2.0, 1.0], [0.0, 3.0, 1.0], [2.0, 1.0, 0.0]])

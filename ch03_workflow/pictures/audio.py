@@ -47,6 +47,6 @@ def save_answers(path, waveform, sample_rate, probabilities, classes, title):
     axes[2].legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=len(classes), frameon=False)
     for axis in axes[:2]:
         axis.set_xlabel("")
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)
     figure.savefig(path, dpi=110)
     plt.close(figure)
