@@ -1,9 +1,10 @@
-"""What lies under the trainer: ignite's engines, events and checkpoints, each tried on its own (3.21 to 3.30).
+"""What lies under ignite's trainer: listings 3.21 to 3.30.
 
     python ch03_workflow/ignite_tour.py
 
-Nothing is trained: engines go through short lists, so that one sees what is called when. The metrics of 3.25 are in
-`metrics_tour.py`, the trainer that uses all this is `ignite_trainer.py`.
+Engines, events and checkpoints, each tried on its own. Nothing is trained: engines go through short lists, so that one
+sees what is called when. The metrics of 3.25 are in `metrics_tour.py`, the trainer that uses all this is
+`ignite_trainer.py`.
 """
 
 # What the page quotes of ignite's source has changed; here it comes from the installed library, docstrings left out.

@@ -1,4 +1,4 @@
-"""Listings 3.25 to 3.27: ignite's metrics, every one of the page's list beside its formula.
+"""Listings 3.25 to 3.27: ignite's metrics and their formulas.
 
 python ch03_workflow/metrics_tour.py
 """

@@ -1,9 +1,10 @@
-"""Listings 3.14 to 3.17: audio files as tensors, YESNO in a DataLoader, spectrograms, and what took Compose's place.
+"""Listings 3.14 to 3.17: audio files as tensors.
 
     python ch03_workflow/torchaudio_tour.py
 
-It prints what the pages print, as it is today, and leaves one recording in three formats, `waveform.png` and
-`spectrograms.png` in `runs/torchaudio_tour`. The recogniser that learns from these recordings is yesno.py.
+YESNO in a DataLoader, spectrograms, and what took Compose's place. It prints what the pages print, as it is today, and
+leaves one recording in three formats, `waveform.png` and `spectrograms.png` in `runs/torchaudio_tour`. The recogniser
+that learns from these recordings is yesno.py.
 """
 
 import textwrap

@@ -1,9 +1,10 @@
-"""Listings 3.3 to 3.6, 3.8 and 3.9: torchvision's data sets, folders of pictures, and transforms; the page's table.
+"""Listings 3.3 to 3.6, 3.8 and 3.9: torchvision.
 
     python ch03_workflow/torchvision_tour.py
 
-It prints what the pages print and draws `transforms.png` and `together.png` into `runs/torchvision_tour`. Real MNIST is
-opened by mnist.py; models, listing 3.7, are in transfer_tour.py.
+Data sets, folders of pictures, transforms, and the page's table. It prints what the pages print and draws
+`transforms.png` and `together.png` into `runs/torchvision_tour`. Real MNIST is opened by mnist.py; models, listing 3.7,
+are in transfer_tour.py.
 """
 
 import inspect

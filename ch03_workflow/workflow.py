@@ -1,4 +1,4 @@
-"""Figure 3.1: the five stages of the deep learning workflow, as the files of this chapter.
+"""Figure 3.1: the five stages, as the files of this chapter.
 
     python ch03_workflow/workflow.py
 
