@@ -47,6 +47,12 @@ def flags(doc, *, epochs, batch_size, lr, **recipe):
     add("--hidden-size", type=cli.positive_int, help="(default: %(default)s)")
     add("--dropout", type=cli.share, help="of the classifier (default: %(default)s)")
     add("--word-spread", type=cli.positive_float, default=1.0, help="of random word vectors (default: %(default)s)")
+    add(
+        "--word-rate",
+        type=cli.positive_float,
+        default=1.0,
+        help="times lr, of random word vectors (default: %(default)s)",
+    )
     add("--weight-decay", type=cli.share, default=0.0, help="a step's share of lr (default: %(default)s)")
     add("--vectors", metavar="FILE", help="word vectors in GloVe's format, --embed-dim numbers a word")
     add("--freeze-vectors", action="store_true", help="do not train the embedding")

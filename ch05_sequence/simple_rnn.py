@@ -137,9 +137,13 @@ def set_up(args, model, vocabulary):
         model.embed.load_state_dict({"weight": load_vectors(args.vectors, vocabulary, args.embed_dim, args.cache)})
         model.embed.weight.requires_grad_(not args.freeze_vectors)
     criterion = nn.CrossEntropyLoss()
-    weights = [weight for weight in model.to(args.device).parameters() if weight.requires_grad]
+    words = model.to(args.device).embed.weight
+    groups = [{"params": [weight for weight in model.parameters() if weight.requires_grad and weight is not words]}]
+    if words.requires_grad:
+        # Adam's steps are as long for every weight, and would hardly move vectors that start at random, ten units long.
+        groups.append({"params": [words], "lr": args.lr * (1 if args.vectors else args.word_rate)})
     # With decay this is AdamW; without, the page's Adam.
-    opt = optim.Adam(weights, lr=args.lr, weight_decay=args.weight_decay, decoupled_weight_decay=True, fused=True)
+    opt = optim.Adam(groups, lr=args.lr, weight_decay=args.weight_decay, decoupled_weight_decay=True, fused=True)
     return criterion, opt
 
 

@@ -28,10 +28,10 @@ logging.getLogger("ignite").setLevel(logging.CRITICAL)
 
 
 def one_cycle(optimizer, args, loader, pct_start=0.2, **more):
-    """The schedule of most programs: up to `args.lr` in a share of the steps, then down (arXiv 1708.07120)."""
-    steps = args.epochs * len(loader)
+    """The schedule of most programs: up to the optimiser's rates in a share of the steps, then down (1708.07120)."""
+    steps, rates = args.epochs * len(loader), [group["lr"] for group in optimizer.param_groups]
     # OneCycleLR divides by zero where that share is a single step.
-    return optim.lr_scheduler.OneCycleLR(optimizer, args.lr, total_steps=max(steps, 10), pct_start=pct_start, **more)
+    return optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=max(steps, 10), pct_start=pct_start, **more)
 
 
 def forward_in_precision(args):

@@ -11,7 +11,7 @@ from ch05_sequence.advanced_rnn import LAYERS, Attention, AttentionClassifier, C
 from ch05_sequence.loaders.snli import PAD, Sentences, together
 from ch05_sequence.pictures import rnn as rnn_pictures
 from ch05_sequence.simple_rnn import Encoder as SimpleEncoder
-from ch05_sequence.simple_rnn import Merger, RNNCell, RNNClassifier
+from ch05_sequence.simple_rnn import Merger, RNNCell, RNNClassifier, set_up
 
 EMBED, HIDDEN, WORDS = 4, 3, 30
 KINDS = list(itertools.product(["lstm", "gru"], [1, 2], [False, True]))
@@ -320,6 +320,23 @@ def test_the_flags_build_what_they_say():
     network = build(read_flags(flags), range(900))
     assert isinstance(network.encoder.rnn, nn.GRUCell)
     assert network.embed.weight.std().item() == pytest.approx(0.1, rel=0.02)
+
+
+def test_random_word_vectors_take_longer_steps():
+    """A first step of Adam is as long as the rate, for every weight that has a gradient."""
+    flags = "--embed-dim 6 --hidden-size 5 --lr 0.01 --word-rate 7 --weight-decay 0 --device cpu"
+    args = read_flags(flags.split())
+    network = build(args, range(WORDS))
+    before = {name: weight.detach().clone() for name, weight in network.named_parameters()}
+    criterion, opt = set_up(args, network, range(WORDS))
+    criterion(network((sentences(4, 3), sentences(2, 5))), torch.tensor([0, 2])).backward()
+    opt.step()
+    for name, weight in network.named_parameters():
+        moved = (weight - before[name]).abs()[weight.grad.abs() > 1e-5]
+        assert len(moved) and torch.allclose(moved, torch.tensor(0.07 if name == "embed.weight" else 0.01), rtol=0.01)
+    network.embed.weight.requires_grad_(False)
+    _, opt = set_up(args, network, range(WORDS))
+    assert all(weight is not network.embed.weight for group in opt.param_groups for weight in group["params"])
 
 
 def test_what_the_pages_get_wrong_is_wrong():
