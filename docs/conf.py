@@ -2,7 +2,7 @@
 
     python -m sphinx -c docs . docs/_build/html        from the root; then open docs/_build/html/index.html
 
-What a tour printed is kept beside `html` until its own lines change; without docs/_build all tours run anew.
+A tour runs again when its own lines have changed; without docs/_build all do.
 """
 
 import ast
@@ -34,7 +34,7 @@ html_theme = "furo"
 html_static_path = html_css_files = ["site.css"]
 # A source file reaches MyST-NB as the notebook that `to_notebook` makes of it, and runs in a folder of its own.
 nb_custom_formats = {".py": ["nbformat.reads", {"as_version": 4}]}
-nb_execution_mode = "cache"
+nb_execution_mode = "force"
 nb_execution_in_temp = nb_execution_raise_on_error = nb_merge_streams = True
 nb_execution_timeout = 600
 os.environ["PYTHONPATH"] = str(ROOT)
