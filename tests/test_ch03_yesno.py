@@ -163,6 +163,17 @@ def test_predict_reads_a_recording_at_another_rate(trained, sample, tmp_path, ca
     assert (tmp_path / "mine_answers.png").stat().st_size > 10000
 
 
+def test_each_recording_has_a_picture_of_its_own_whatever_its_name(trained, sample, tmp_path):
+    waveform, rate = load(Recordings(sample, "train", 0).paths[0])
+    recordings = [tmp_path / folder / name for folder in ("one", "other") for name in ("same.wav", "a$_$.wav")]
+    for path in recordings:
+        path.parent.mkdir(exist_ok=True)
+        save(path, waveform, rate)
+    run(sample, tmp_path / "out", "--predict", *recordings, "--checkpoint", trained / "best.pt")
+    names = {path.name for path in (tmp_path / "out").glob("*_answers.png")}
+    assert names == {f"{name}_answers.png" for name in ("same", "same_2", "a$_$", "a$_$_2")}
+
+
 def test_bad_input_is_told(trained, sample, tmp_path):
     weights = ["--checkpoint", trained / "best.pt"]
     save(tmp_path / "stereo.wav", torch.zeros(2, 8000), 8000)
