@@ -158,6 +158,8 @@ def parse(flags, argv=None, network=()):
     given = vars(args).get
     if given("evaluate") and given("predict"):
         flags.error("--evaluate and --predict exclude each other")
+    if given("resume") and (given("evaluate") or given("predict")):
+        flags.error("--resume goes on training; to score or to predict leave it out")
     if given("checkpoint") and not (given("evaluate") or given("predict")):
         flags.error("--checkpoint belongs to --evaluate or --predict; to go on training use --resume")
     if hasattr(args, "checkpoint") and (given("evaluate") or given("predict")):

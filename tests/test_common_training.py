@@ -266,6 +266,7 @@ def test_a_full_disk_is_told_and_leaves_the_checkpoint_before_whole(tmp_path, mo
         (["--amp", "fp16"], "--amp fp16 needs a CUDA device"),
         (["--resume"], "holds no whole checkpoint"),
         (["--evaluate", "val"], "best.pt: no such checkpoint"),
+        (["--evaluate", "val", "--resume"], "--resume goes on training"),
         (["--evaluate", "val", "--checkpoint", __file__], "test_common_training.py: not a whole checkpoint"),
     ],
 )
