@@ -122,7 +122,10 @@ def test_a_tour_prints_the_same_as_a_notebook_and_as_a_script(notebook, tmp_path
     as_script = [line for line in seen.stdout.splitlines() if line.removeprefix("# ") not in titles]
 
     def lines(printed):
-        return [" ".join(CHANGES.sub("~", line).split()) for line in printed if line.strip()]
+        told = [" ".join(CHANGES.sub("~", line).split()) for line in printed if line.strip()]
+        # These measure, and one sorts by what it has measured.
+        measures = notebook.stem in ("dataloader_tour", "profiler_tour")
+        return sorted(re.sub(r"[\d.,]+|-{4,}", "~", line) for line in told) if measures else told
 
     assert lines(as_notebook.splitlines()) == lines(as_script)
     drawn = [path for path in tmp_path.rglob("*") if path.suffix in (".png", ".gif")]
