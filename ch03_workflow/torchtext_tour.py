@@ -120,7 +120,7 @@ with glove.open("w", encoding="utf-8") as file:
 # torchtext keeps them in a file beside, and reads that one ever after, even if the text file has changed.
 (args.out / f"{glove.name}.pt").unlink(missing_ok=True)
 # And it switches off the checking of certificates for the whole process, even where it downloads nothing.
-checked = ssl._create_default_https_context
+checked = ssl._create_default_https_context = ssl.create_default_context
 vectors = torchtext.vocab.Vectors(glove.name, cache=str(args.out))
 unchecked = ssl._create_default_https_context is not checked
 ssl._create_default_https_context = checked
