@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -44,6 +45,15 @@ def test_a_new_run_killed_in_its_first_epoch_leaves_nothing_of_the_older_one_to_
     # The older one is put aside, whole.
     assert checkpoints.read(trained / "earlier" / "best.pt")["run"]["id"] == id_before
     assert run_here(trained, "--evaluate", "val", "--checkpoint", trained / "earlier" / "best.pt") == 0
+
+
+def test_killed_before_a_file_operation_a_run_resumes_to_equal_weights():
+    """The script does it more often: `python tests/kill_before_writing.py`."""
+    command = [sys.executable, "tests/kill_before_writing.py", "--every", "11"]
+    script = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
+    assert script.returncode == 0, script.stdout + script.stderr
+    kills = re.findall(r"^(\d+) of \1 killed runs", script.stdout, re.MULTILINE)
+    assert len(kills) == 2 and all(int(number) >= 2 for number in kills)
 
 
 def test_one_id_stands_in_the_configuration_and_in_every_checkpoint(trained):

@@ -1,22 +1,26 @@
-"""A run killed before any file operation, in a folder of its own or of an older run, resumes to equal weights.
+"""Kills a run before a file operation, in a folder of its own or of an older run: resumed, it has equal weights.
 
-Run alone, with ALL_KILLS in the environment: a fork of a process that has threads may wait for ever.
+    python tests/kill_before_writing.py                 before every operation
+    python tests/kill_before_writing.py --every 7       before every seventh
+
+Each run is a fork of this process, which has all modules already and no thread: a fork of one that has threads, such as
+a test's, may wait for ever. The exit status is 1 if a run ended otherwise.
 """
 
+import argparse
 import itertools
 import os
 import shutil
 import signal
 import sys
+import tempfile
 import traceback
+from pathlib import Path
 
-import pytest
 import torch
 
 from common import checkpoints, cli, report
 from tests import tiny_program
-
-pytestmark = pytest.mark.skipif("ALL_KILLS" not in os.environ, reason="run alone, with ALL_KILLS=1")
 
 # What Python tells its audit hooks of before it touches a file; a checkpoint's bytes are written by C++ in between.
 OPERATIONS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree", "os.truncate"}
@@ -32,7 +36,7 @@ def in_a_process(out, *flags, kill_before=None):
     if not child:
         try:
             _run(out, flags, kill_before)
-        except BaseException:  # whatever it is, this process must not go on as a second pytest
+        except BaseException:  # whatever it is, this process must not go on as a second parent
             traceback.print_exc()
         os._exit(99)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -69,28 +73,42 @@ def equal(one, other):
     return all(torch.equal(a[name], b[name]) for a, b in zip(one, other) for name in a)
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """The weights of a run that nobody killed."""
-    out = tmp_path_factory.mktemp("whole") / "run"
-    assert in_a_process(out) == 0
-    return weights_in(out)
+def kill(folder, every, older):
+    """Kills runs before their first operation, and `every` operations later, until one comes to its end.
 
+    Args:
+        older: whether they run in a folder in which a run of another seed has ended.
 
-@pytest.mark.parametrize("older", [False, True], ids=["new folder", "folder of an older run"])
-def test_killed_before_every_file_operation(older, whole, tmp_path):
+    Returns:
+        how many were killed.
+    """
+    assert in_a_process(folder / "whole") == 0
+    whole = weights_in(folder / "whole")
     if older:
-        assert in_a_process(tmp_path / "older", "--seed", 1) == 0
-    for operation in itertools.count(1):
-        out = tmp_path / str(operation) / "run"
+        assert in_a_process(folder / "older", "--seed", 1) == 0
+    for kills, operation in enumerate(itertools.count(1, every)):
+        out = folder / f"killed_{operation}"
         if older:
-            shutil.copytree(tmp_path / "older", out)
+            shutil.copytree(folder / "older", out)
         status = in_a_process(out, kill_before=operation)
         if status == 0:
-            break
-        assert status == -signal.SIGKILL, f"operation {operation}"
+            return kills
+        assert status == -signal.SIGKILL, f"operation {operation}: {status}"
         # Where no checkpoint of this run is whole yet, it is begun anew, and one of the older run is refused.
         if in_a_process(out, "--resume") == 2:
             assert in_a_process(out) == 0, f"operation {operation}"
-        assert equal(weights_in(out), whole), f"operation {operation}"
-    assert operation > 20
+        assert equal(weights_in(out), whole), f"operation {operation}: other weights"
+
+
+def main():
+    flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    flags.add_argument("--every", type=int, default=1)
+    args = flags.parse_args()
+    for older, place in ((False, "a new folder"), (True, "the folder of an older run")):
+        with tempfile.TemporaryDirectory() as folder:
+            kills = kill(Path(folder), args.every, older)
+        print(f"{kills} of {kills} killed runs ended with equal weights in {place}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
