@@ -139,9 +139,18 @@ def read_flags(argv=None):
     )
     flags.add_argument("--pretrained", action="store_true", help="ImageNet weights for the paper's encoder")
     flags.add_argument("--crop", nargs=2, type=cli.positive_int, metavar=("HEIGHT", "WIDTH"), help="default: the frame")
-    flags.add_argument("--scale", nargs=2, type=cli.positive_float, default=[0.9, 1.2], metavar=("LOW", "HIGH"))
-    flags.add_argument("--weight-decay", type=cli.positive_float, default=0.01)
-    flags.add_argument("--average", type=cli.share, default=0.03, help="of the weights, a step's share")
+    flags.add_argument(
+        "--scale",
+        nargs=2,
+        type=cli.positive_float,
+        default=[0.9, 1.2],
+        metavar=("LOW", "HIGH"),
+        help="each frame is made larger or smaller by a factor from here (default: %(default)s)",
+    )
+    flags.add_argument("--weight-decay", type=cli.positive_float, default=0.01, help="AdamW's (default: %(default)s)")
+    flags.add_argument(
+        "--average", type=cli.share, default=0.03, help="a step's share in the averaged weights (default: %(default)s)"
+    )
     flags.add_argument("--download", type=Path, metavar="DIR", help="fetch the real set into DIR, then stop")
     flags.set_defaults(amp="auto")
     return cli.parse(flags, argv, network=("model",))

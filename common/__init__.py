@@ -19,8 +19,8 @@ def _check():
     script = Path(getattr(sys.modules["__main__"], "__file__", None) or HERE / "common" / "none").resolve()
     if _whose("data") != HERE:
         told = f"another package named data, in {_whose('data')}, hides {HERE / 'data'}"
-    elif script.parents[1] != HERE and (script.parents[1] / "ch01_intro").is_dir():
-        told = f"{script} would run with the copy in {HERE}; try: pip install -e {script.parents[1]}"
+    elif script.parent.parent != HERE and (script.parent.parent / "ch01_intro").is_dir():
+        told = f"{script} would run with the copy in {HERE}; try: pip install -e {script.parent.parent}"
     else:
         return
     print(told, file=sys.stderr)

@@ -1,5 +1,6 @@
 """A run owns its folder: nothing of another run is mixed in, and whatever it reads back is checked."""
 
+import importlib
 import json
 import os
 import re
@@ -11,7 +12,7 @@ import time
 import pytest
 import torch
 
-from common import checkpoints, report
+from common import checkpoints, cli, report
 from common.cli import UserError
 from tests import tiny_program
 from tests.test_common_training import ENVIRONMENT, ROOT, TINY, finish, run_here, start, wait_for
@@ -224,3 +225,31 @@ def test_compile_without_a_compiler_is_told_in_a_line(tmp_path):
     )
     _, err = finish(process, 2)
     assert "--compile: torch.compile does not work here" in err and len(err.splitlines()) <= 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ch03_workflow.ignite_trainer",
+        "ch03_workflow.question_classifier",
+        "ch03_workflow.yesno",
+        "ch04_vision.simple_cnn",
+        "ch04_vision.linknet",
+        "ch05_sequence.simple_rnn",
+        "ch05_sequence.advanced_rnn",
+        "ch05_sequence.spinn",
+        "ch05_sequence.sentiment",
+    ],
+)
+def test_every_flag_of_every_program_says_what_it_is(name, monkeypatch):
+    """`--help` prints a line for each."""
+    flags = []
+
+    def caught(parser, *_, **__):
+        flags.extend(parser._actions)
+        raise StopIteration
+
+    monkeypatch.setattr(cli, "parse", caught)
+    with pytest.raises(StopIteration):
+        importlib.import_module(name).read_flags([])
+    assert len(flags) > 5 and [action.dest for action in flags if not action.help] == []
