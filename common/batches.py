@@ -2,9 +2,7 @@
 
 import multiprocessing.queues
 import os
-import shutil
 import sys
-from pathlib import Path
 
 import ignite.distributed as idist
 import torch
@@ -77,36 +75,15 @@ class LikeLengths(BatchSampler):
             yield batches[k, share_of(self.batch_size)].tolist()
 
 
-class Loader(DataLoader):
-    """A `DataLoader` that says what is the matter when one of its processes ends.
-
-    Raises, while it is gone through:
-        UserError: a process ended, as it does where `/dev/shm` is too small for the batches that it hands over.
-    """
-
-    def __iter__(self):
-        # The batches are begun at once, not at the first of them: that draws a random number, and resuming counts them.
-        return self._tell(super().__iter__())
-
-    def _tell(self, batches):
-        try:
-            yield from batches
-        except RuntimeError as error:
-            if not str(error).startswith("DataLoader worker (pid"):
-                raise
-            shared = Path("/dev/shm")
-            free = f"; {shared} has {shutil.disk_usage(shared).free >> 20} MB free" if shared.exists() else ""
-            reason = str(error).splitlines()[0]
-            raise UserError(f"--workers {self.num_workers}: {reason}{free}: enlarge it, or try --workers 0") from None
-
-
 def end_when_nothing_can_be_sent(worker):
     """A `worker_init_fn`: a process that cannot hand its batches over would else be waited for without end."""
 
     def end(self, error, batch):
         if "shared memory" not in str(error):  # of that the first process tells
             print(f"loader process {worker}: {error}", file=sys.stderr, flush=True)
-        os._exit(1)
+        # With another status torch raises its error wherever the program is, in the midst of taking a lock too, and
+        # then waits for that lock. So it is told when the next batch is asked for, within five seconds.
+        os._exit(0)
 
     multiprocessing.queues.Queue._on_queue_feeder_error = end
 
@@ -137,7 +114,7 @@ def loader(dataset, args, *, training, batch_size=None, collate_fn=None, lengths
     else:
         order = range(len(dataset)) if lengths is None else torch.as_tensor(lengths).argsort(stable=True).tolist()
         batches = BatchSampler(order[share_of(len(dataset))], share, drop_last=False)
-    return Loader(
+    return DataLoader(
         dataset,
         batch_sampler=batches,
         num_workers=args.workers,

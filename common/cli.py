@@ -4,6 +4,7 @@ import argparse
 import gc
 import math
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -281,19 +282,33 @@ def dispatch(args, train, *, evaluate=None, predict=None, download=None):
         train(args)
 
 
+def _worker_ended(error):
+    """What to say when a loader process has ended, as one does where `/dev/shm` is too small for its batches."""
+    shared = Path("/dev/shm")
+    free = f"; {shared} has {shutil.disk_usage(shared).free >> 20} MB free" if shared.exists() else ""
+    return f"{str(error).splitlines()[0]}{free}: enlarge it, or try --workers 0"
+
+
 def run(main):
     """Calls `main()` and turns a user's mistake into exit status 2, Ctrl-C into 130, each with a line that says so."""
     mend_streams()
     # A scheduler ends a job with SIGTERM: treated as Ctrl-C, it saves before it goes.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    told = None
     try:
         main()
         _leave()
     except UserError as mistake:
-        print(f"{Path(sys.argv[0]).name}: {mistake}", file=sys.stderr)
-        sys.exit(2)
+        told = mistake
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker (pid"):
+            raise
+        told = _worker_ended(error)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
     finally:
         at_end.close()
+    if told:
+        print(f"{Path(sys.argv[0]).name}: {told}", file=sys.stderr)
+        sys.exit(2)
