@@ -7,14 +7,17 @@ It prints the stages with their files and what each file says of itself, and dra
 """
 
 import ast
+import textwrap
 from pathlib import Path
 
-from matplotlib.figure import Figure
+import matplotlib.pyplot as plt
 
+import ch03_workflow
 from common.tours import tour
 
-CHAPTER = Path(__file__).parent
-LINE = 0.19  # inches that a file's name takes
+args = tour(__doc__)
+
+# %% Figure 3.1: the stages, and what each of their files says of itself
 STAGES = {
     "ideation and\nplanning": [],
     "design and\nexperimentation": [
@@ -43,40 +46,29 @@ STAGES = {
     ],
     "deployment to\nproduction": [],
 }
+CHAPTER = Path(ch03_workflow.__path__[0])
+for stage, files in STAGES.items():
+    print(stage.replace("\n", " "))
+    for name in files:
+        described = ast.get_docstring(ast.parse((CHAPTER / name).read_text(encoding="utf-8")))  # the file is not run
+        print(f"    {name:<24}{textwrap.shorten(described.splitlines()[0], 72, placeholder=' ...')}")
 
-
-def first_line(path):
-    """The first line of a file's docstring; the file is not run."""
-    return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))).splitlines()[0]
-
-
-def draw_workflow(stages, path):
-    """Draws the stages from left to right, their files below them, and the way back from each to the one before."""
-    bottom = -0.45 - LINE * max(map(len, stages.values()))
-    figure = Figure(figsize=(12, 1.3 - bottom), dpi=130, layout="constrained")
-    axes = figure.add_subplot(xlim=(-0.55, len(stages) - 0.45), ylim=(bottom, 0.7))
-    axes.set_axis_off()
-    for place, (stage, files) in enumerate(stages.items()):
-        colour = "#cfe2f3" if files else "#eeeeee"
-        box = {"boxstyle": "round,pad=0.6", "facecolor": colour, "edgecolor": "#45688e"}
-        axes.text(place, 0.2, stage, ha="center", va="center", fontsize=11, bbox=box)
-        axes.text(
-            place, -0.35, "\n".join(files), ha="center", va="top", fontsize=9, family="monospace", linespacing=1.5
-        )
-        if place:
-            arrow = {"arrowstyle": "-|>", "color": "#45688e", "shrinkA": 0, "shrinkB": 0}
-            axes.annotate("", xytext=(place - 0.57, 0.28), xy=(place - 0.43, 0.28), arrowprops=arrow)
-            axes.annotate(
-                "", xytext=(place - 0.43, 0.12), xy=(place - 0.57, 0.12), arrowprops=arrow | {"linestyle": ":"}
-            )
-    axes.set_title("Figure 3.1: the deep learning workflow, and the files of chapter 3")
-    figure.savefig(path)
-
-
-if __name__ == "__main__":
-    args = tour(__doc__)
-    for stage, files in STAGES.items():
-        print(stage.replace("\n", " "))
-        for name in files:
-            print(f"    {name:<24}{first_line(CHAPTER / name)}")
-    draw_workflow(STAGES, args.out / "figure_3_1_workflow.png")
+# %% Figure 3.1: the workflow, from left to right, and from each stage the way back to the one before
+LINE = 0.19  # inches that a file's name takes
+bottom = -0.45 - LINE * max(map(len, STAGES.values()))
+figure = plt.figure(figsize=(12, 1.3 - bottom), dpi=130, layout="constrained")
+axes = figure.add_subplot(xlim=(-0.55, len(STAGES) - 0.45), ylim=(bottom, 0.7))
+axes.set_axis_off()
+for place, (stage, files) in enumerate(STAGES.items()):
+    box = dict(boxstyle="round,pad=0.6", facecolor="#cfe2f3" if files else "#eeeeee", edgecolor="#45688e")
+    axes.text(place, 0.2, stage, ha="center", va="center", fontsize=11, bbox=box)
+    axes.text(place, -0.35, "\n".join(files), ha="center", va="top", fontsize=9, family="monospace", linespacing=1.5)
+    if place:
+        arrow = dict(arrowstyle="-|>", color="#45688e", shrinkA=0, shrinkB=0)
+        axes.annotate("", xytext=(place - 0.57, 0.28), xy=(place - 0.43, 0.28), arrowprops=arrow)
+        back = arrow | {"linestyle": ":"}
+        axes.annotate("", xytext=(place - 0.43, 0.12), xy=(place - 0.57, 0.12), arrowprops=back)
+axes.set_title("Figure 3.1: the deep learning workflow, and the files of chapter 3")
+figure.savefig(args.out / "figure_3_1_workflow.png")
+plt.close(figure)
+print(args.out / "figure_3_1_workflow.png")
