@@ -41,7 +41,7 @@ def run(out, *flags, status=0, before=()):
 
 
 def wait_for(condition, process):
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while not condition():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < until
@@ -103,14 +103,11 @@ def test_a_run_leaves_its_files(whole):
 
 
 def test_killed_in_the_middle_of_an_epoch_and_resumed_ends_the_same_to_the_bit(whole, tmp_path, capsys):
-    killed = start(tmp_path, "--pause", 0.1)
-    wait_for(lambda: epochs_in(tmp_path) == [1, 2], killed)
-    time.sleep(0.25)  # an epoch is six steps of 0.1 s: this is in the midst of the third
-    killed.send_signal(signal.SIGKILL)
-    killed.communicate()
+    third = "--stop", 15, "--signal", int(signal.SIGKILL)  # an epoch is six steps: this is in the midst of the third
+    finish(start(tmp_path, *third), -signal.SIGKILL)
     shutil.copytree(tmp_path, tmp_path.with_name("damaged"))
     capsys.readouterr()
-    assert run_here(tmp_path, "--resume", "--pause", 0.1) == 0
+    assert run_here(tmp_path, "--resume", *third) == 0
     assert "iteration 12" in capsys.readouterr().out
     assert epochs_in(tmp_path) == [1, 2, 3, 4]
     assert_same_end(whole, tmp_path)
@@ -119,7 +116,7 @@ def test_killed_in_the_middle_of_an_epoch_and_resumed_ends_the_same_to_the_bit(w
     damaged = tmp_path.with_name("damaged")
     content = (damaged / "last.pt").read_bytes()
     (damaged / "last.pt").write_bytes(content[: len(content) // 2])
-    assert run_here(damaged, "--resume", "--pause", 0.1) == 0
+    assert run_here(damaged, "--resume", *third) == 0
     out, err = capsys.readouterr()
     assert "last.pt: not a whole checkpoint" in err and "taking the one before" in err
     assert "previous.pt at iteration 6" in out
@@ -129,15 +126,11 @@ def test_killed_in_the_middle_of_an_epoch_and_resumed_ends_the_same_to_the_bit(w
 
 def test_ctrl_c_saves_in_the_middle_of_an_epoch_and_resume_ends_the_same(whole, tmp_path):
     """With two loader processes too, though the undisturbed run had none: they change nothing."""
-    interrupted = start(tmp_path, "--pause", 0.1, "--workers", 2)
-    wait_for(lambda: epochs_in(tmp_path) == [1], interrupted)
-    time.sleep(0.25)
-    interrupted.send_signal(signal.SIGINT)
-    _, err = finish(interrupted, 130)
+    _, err = run(tmp_path, "--workers", 2, "--stop", 14, status=130)
     assert "saved" in err and "--resume" in err
     iteration = checkpoints.read(tmp_path / "last.pt")["trainer"]["iteration"]
-    assert iteration % 6, "saved between two steps of an epoch, not at its end"
-    assert run_here(tmp_path, "--resume", "--workers", 2, "--pause", 0.1) == 0
+    assert iteration == 14, "saved after the step, not at the epoch's end"
+    assert run_here(tmp_path, "--resume", "--workers", 2, "--stop", 14) == 0
     assert_same_end(whole, tmp_path)
 
 

@@ -33,7 +33,8 @@ def main():
     flags.add_argument("--dropout", type=float, default=0.3)
     flags.add_argument("--pause", type=float, default=0.0, help="seconds to wait in each step")
     flags.add_argument("--spoil", type=int, default=0, help="the step whose loss is made NaN")
-    flags.add_argument("--stop", type=int, default=0, help="the step in which Ctrl-C is pressed")
+    flags.add_argument("--stop", type=int, default=0, help="the step in which it gets a signal, unless it is resumed")
+    flags.add_argument("--signal", type=int, default=int(signal.SIGINT), help="which one; default: that of Ctrl-C")
     flags.add_argument("--hidden", type=cli.positive_int, default=8)
     flags.add_argument("--like-lengths", action="store_true")
     flags.add_argument("--clip", type=float)
@@ -57,8 +58,8 @@ def main():
         nonlocal steps
         steps += 1
         time.sleep(args.pause)
-        if steps == args.stop:
-            signal.raise_signal(signal.SIGINT)
+        if steps == args.stop and not args.resume:
+            signal.raise_signal(args.signal)
         return nn.functional.cross_entropy(scores, target) * (float("nan") if steps == args.spoil else 1)
 
     def noisy(batch, device, non_blocking=False):
