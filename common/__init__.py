@@ -1,4 +1,11 @@
-"""What the chapters share; whoever imports it is the repository's own script, beside the repository's own `data`."""
+"""What the chapters share.
+
+Read `tours.py` for the tours; for the programs `cli.py` (flags, mistakes), `batches.py`, `training.py`, and `report.py`
+and `checkpoints.py` for what a run leaves. What a chapter's page does not need lies below: `files.py`, `names.py`,
+`downloads.py` and `streams.py` meet what disks, networks and shells bring; `pictures.py` and `graph.py` draw.
+
+Whoever imports it is the repository's own script, beside the repository's own `data`.
+"""
 
 import importlib.util
 import sys
