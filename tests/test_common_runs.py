@@ -14,6 +14,7 @@ import torch
 
 from common import checkpoints, cli, report
 from common.cli import UserError
+from common.pictures import save_confusion
 from tests import tiny_program
 from tests.test_common_training import ENVIRONMENT, ROOT, TINY, finish, run_here, start, wait_for
 
@@ -189,8 +190,17 @@ def test_what_lies_outside_the_program_is_told_in_a_line(fail, line, monkeypatch
 
 def test_a_picture_that_cannot_be_drawn_costs_a_line_and_not_the_run(tmp_path, capsys):
     with report.drawing(tmp_path / "picture.png"):
-        raise ValueError("$^$ is no formula")
-    assert "picture.png: not drawn (ValueError: $^$ is no formula)" in capsys.readouterr().err
+        raise ValueError("of two\nlines")
+    assert capsys.readouterr().err == f"{tmp_path / 'picture.png'}: not drawn (ValueError: of two lines)\n"
+
+
+def test_words_with_dollars_are_drawn_as_they_are(tmp_path, capsys):
+    """Of two dollars in a word matplotlib makes a formula, and of `$^$` an error."""
+    losses = [{"epoch": 1, "loss": 0.5, "$^$ score": 0.5}]
+    report.finish(tmp_path, "a $^$ picture", losses, accuracy=0.5)
+    with report.drawing(tmp_path / "confusion.png") as path:
+        save_confusion(torch.eye(2), ["$^$", "a$b$"], path)
+    assert (tmp_path / "curves.png").exists() and path.exists() and capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(
