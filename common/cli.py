@@ -243,6 +243,8 @@ def _join(device):
 
     if device.type == "cuda":
         torch.cuda.set_device(device)
+    # Within a job of Slurm's ignite would count Slurm's tasks instead, one a machine, of which torchrun is one.
+    os.environ.pop("SLURM_JOB_ID", None)
     where = f"{there['MASTER_ADDR']}:{there['MASTER_PORT']}"
     notice = threading.Timer(
         10, print, [f"waiting at {where} for {there['WORLD_SIZE']} processes"], {"file": sys.stderr}
