@@ -26,6 +26,7 @@ from ch03_workflow.loaders.vectors import read_vectors
 from ch03_workflow.plain_text_pipeline import PADDING, UNKNOWN, Vocabulary, collate, tokenizer
 from common import batches, cli, report, training
 from common.checkpoints import load_weights
+from common.names import printable
 from common.packed import Packed
 from common.pictures import save_confusion
 
@@ -232,7 +233,7 @@ def predict(args):
 
 def read_flags(argv=None):
     """The flags; what is not given comes from the recipe of the sample or of the real set."""
-    flags = cli.parser(__doc__, epochs=8, batch_size=64, lr=0.002, predict="QUESTION", predict_type=str)
+    flags = cli.parser(__doc__, epochs=8, batch_size=64, lr=0.002, predict="QUESTION", predict_type=printable)
     flags.add_argument("--vectors", type=Path, metavar="FILE", help="pretrained word vectors, in GloVe's text format")
     flags.add_argument("--download", type=Path, metavar="DIR", help="fetch the real set into DIR, then stop")
     given = flags.parse_known_args(argv)[0]

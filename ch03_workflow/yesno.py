@@ -179,7 +179,8 @@ def draw(net, path, picture, title):
     waveform = open_recording(path)
     chances = probabilities(net, features(waveform))
     heard = collapse(chances.argmax(0))
-    save_answers(picture, waveform, SAMPLE_RATE, chances, CLASSES, f"{title}\nheard: {say(heard)}")
+    with report.drawing(picture):
+        save_answers(picture, waveform, SAMPLE_RATE, chances, CLASSES, f"{title}\nheard: {say(heard)}")
     return heard
 
 

@@ -14,6 +14,7 @@ from ch05_sequence.loaders.snli import PAD, PADDING, UNKNOWN, Sentences, Vocabul
 from common import batches, cli, report, training
 from common.checkpoints import load_weights
 from common.errors import UserError
+from common.names import printable
 from common.pictures import save_confusion
 
 
@@ -40,7 +41,7 @@ def flags(doc, *, epochs, batch_size, lr, **recipe):
     """The flags of `cli.parser` and those of every network that reads sentences; the keywords are their defaults."""
     # No --compile: every length of sentence would be compiled anew.
     usual = dict(epochs=epochs, batch_size=batch_size, lr=lr, omit=["--compile"], evaluate="{train,dev,test,FILE}")
-    parser = cli.parser(doc, **usual, predict="SENTENCE", predict_type=str)
+    parser = cli.parser(doc, **usual, predict="SENTENCE", predict_type=printable)
     parser.set_defaults(compile=False, data=None)
     add = parser.add_argument
     add("--embed-dim", type=cli.positive_int, help="(default: %(default)s)")

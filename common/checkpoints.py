@@ -5,7 +5,6 @@ vocabulary. So a checkpoint is all that scoring and predicting need. `last.pt` a
 `torch.load` reads both.
 """
 
-import errno
 import os
 import shutil
 import sys
@@ -17,7 +16,7 @@ import numpy as np
 import torch
 from ignite.handlers import Checkpoint, DiskSaver
 
-from common.errors import UserError
+from common.errors import UserError, is_full
 
 
 class Run:
@@ -101,9 +100,7 @@ def _without_numpy(state):
 
 def why_not_written(error, folder):
     """The reason why a file could not be written, in a few words."""
-    # torch tells a full disk as "unexpected pos 343552 vs 343504".
-    full = getattr(error, "errno", None) == errno.ENOSPC or "unexpected pos" in str(error)
-    if full or shutil.disk_usage(folder).free < 1_000_000:
+    if is_full(error) or shutil.disk_usage(folder).free < 1_000_000:
         return "No space left on device"
     return getattr(error, "strerror", None) or str(error).splitlines()[0]
 

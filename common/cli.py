@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from common.errors import UserError, at_end
+from common.errors import UserError, at_end, told
 from common.streams import mend_streams
 
 PRECISIONS = ["off", "bf16", "fp16"]
@@ -243,6 +243,8 @@ def _join(device):
 
     if device.type == "cuda":
         torch.cuda.set_device(device)
+    # Within a job of Slurm's ignite would count Slurm's tasks instead, one a machine, of which torchrun is one.
+    os.environ.pop("SLURM_JOB_ID", None)
     where = f"{there['MASTER_ADDR']}:{there['MASTER_PORT']}"
     notice = threading.Timer(
         10, print, [f"waiting at {where} for {there['WORLD_SIZE']} processes"], {"file": sys.stderr}
@@ -290,25 +292,23 @@ def _worker_ended(error):
 
 
 def run(main):
-    """Calls `main()` and turns a user's mistake into exit status 2, Ctrl-C into 130, each with a line that says so."""
+    """Calls `main()`; a user's mistake or a full disk ends with exit status 2, Ctrl-C with 130, each with a line."""
     mend_streams()
     # A scheduler ends a job with SIGTERM: treated as Ctrl-C, it saves before it goes.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    told = None
+    reason = None
     try:
         main()
         _leave()
-    except UserError as mistake:
-        told = mistake
-    except RuntimeError as error:
-        if not str(error).startswith("DataLoader worker (pid"):
-            raise
-        told = _worker_ended(error)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+    except Exception as error:
+        reason = _worker_ended(error) if str(error).startswith("DataLoader worker (pid") else told(error)
+        if reason is None:
+            raise
     finally:
         at_end.close()
-    if told:
-        print(f"{Path(sys.argv[0]).name}: {told}", file=sys.stderr)
+    if reason:
+        print(f"{Path(sys.argv[0]).name}: {reason}", file=sys.stderr)
         sys.exit(2)

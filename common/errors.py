@@ -1,10 +1,39 @@
 """How a program ends: with a mistake that is told in a line, and with what it has to give back."""
 
 import contextlib
+import errno
+import re
+
+from common.names import printable
 
 # What has to be given back when a program ends, however it ends.
 at_end = contextlib.ExitStack()
 
+# A disk that is full or damaged, what belongs to somebody else, a name that cannot be: no fault of a program.
+OUTSIDE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EACCES, errno.EPERM, errno.EROFS}
+OUTSIDE |= {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EMFILE, errno.ENFILE}
+
 
 class UserError(Exception):
     """A mistake that the user can mend: the message says what was found, where, and what was expected."""
+
+
+def is_full(error):
+    """Whether an error is that of a full disk, which torch's writer tells as "unexpected pos 343552 vs 343504"."""
+    return getattr(error, "errno", None) == errno.ENOSPC or "unexpected pos" in str(error)
+
+
+def told(error):
+    """What a user is told in a line of what has ended a program; None where the fault is the program's own."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in OUTSIDE:
+        return f"{printable(str(error.filename))}: {error.strerror}" if error.filename else error.strerror
+    text = " ".join(str(error).split())
+    if is_full(error):
+        return "No space left on device"
+    # torch has an error of its own for GPUs alone.
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in text:
+        asked = re.search(r"(tried|unable) to allocate [\d.]+ \w+", text, re.IGNORECASE)
+        return f"not enough memory{f' ({asked[0].lower()})' if asked else ''}; try a smaller batch or a smaller network"
+    return None

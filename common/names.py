@@ -9,7 +9,7 @@ IN_A_TITLE = 60  # letters
 
 
 def printable(path):
-    """A path as text that any stream takes: bytes that are no UTF-8 become question marks."""
+    """A path, or a word of the command line, as text that any stream takes: what is no UTF-8 becomes question marks."""
     return os.fsencode(path).decode(errors="replace")
 
 
@@ -38,4 +38,4 @@ class Names:
             # Some disks do not tell upper case from lower case.
             if name.lower() not in self.taken:
                 self.taken.add(name.lower())
-                return name
+                return os.fsdecode(name.encode())  # where the locale is C, a name is of ASCII and of escaped bytes

@@ -34,14 +34,20 @@ def writing(path):
 
 @contextmanager
 def drawing(path):
-    """For pictures at the end of a run: one that cannot be drawn costs a line, not the run."""
-    with writing(path):
+    """For pictures at the end of a run: one that cannot be drawn costs a line, not the run.
+
+    Words and names of the data are drawn as they are: `$^$` is no formula.
+    """
+    import matplotlib  # half a second that scoring without pictures does without
+
+    with writing(path), matplotlib.rc_context({"text.parse_math": False}):
         try:
             yield path
         except (OSError, UserError):
             raise
         except Exception as error:
-            print(f"{path}: not drawn ({type(error).__name__}: {str(error).strip()[:100]})", file=sys.stderr)
+            reason = " ".join(str(error).split())[:100]
+            print(f"{path}: not drawn ({type(error).__name__}: {reason})", file=sys.stderr)
 
 
 def folder(path):

@@ -1,8 +1,12 @@
 """Standard output and standard error that a run outlives: a closed pipe, a missing stream, letters of ASCII."""
 
+import atexit
 import errno
 import os
 import sys
+from pathlib import Path
+
+from common.errors import told
 
 
 class Stream:
@@ -27,11 +31,11 @@ class Stream:
         try:
             function(*args)
         except OSError as error:
-            # Windows has no EPIPE and says EINVAL.
-            if error.errno not in (errno.EPIPE, errno.EINVAL):
-                raise
             # What was buffered goes there too, now or when Python ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+            # Windows has no EPIPE and says EINVAL.
+            if error.errno not in (errno.EPIPE, errno.EINVAL):
+                raise OSError(error.errno, error.strerror, "standard output") from None
 
     def __getattr__(self, name):
         return getattr(self.stream, name)
@@ -50,3 +54,14 @@ def mend_streams(before=lambda: ""):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
         setattr(sys, name, Stream(stream, first))
+    atexit.unregister(_write_the_rest)
+    atexit.register(_write_the_rest)
+
+
+def _write_the_rest():
+    """At the end of a program what is still buffered is written; Python itself would end in a traceback there."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        print(f"{Path(sys.argv[0]).name}: {told(error) or error}", file=sys.stderr)
+        os._exit(2)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from common.cli import Parser, describe
-from common.errors import UserError
+from common.errors import told
 from common.streams import mend_streams
 
 
@@ -82,12 +82,13 @@ class _Headings:
 
 
 def _end(kind, error, trace):
-    """A user's mistake ends with exit status 2, Ctrl-C with 130, each with a line that says so."""
-    if not issubclass(kind, UserError | KeyboardInterrupt):
+    """As `cli.run` ends a program: exit status 2 or, after Ctrl-C, 130, each with a line that says so."""
+    interrupted = issubclass(kind, KeyboardInterrupt)
+    reason = None if interrupted else told(error)
+    if not interrupted and reason is None:
         return sys.__excepthook__(kind, error, trace)
-    mistake = issubclass(kind, UserError)
-    print(f"{Path(sys.argv[0]).name}: {error}" if mistake else "interrupted", file=sys.stderr)
-    sys.exit(2 if mistake else 130)
+    print("interrupted" if interrupted else f"{Path(sys.argv[0]).name}: {reason}", file=sys.stderr)
+    sys.exit(130 if interrupted else 2)
 
 
 def _show_pictures(shell, out):

@@ -111,11 +111,17 @@ def keep_what_is_not_ours(outdated, root, ours):
 
 def main(make, description):
     """The command line of a maker of samples, `make(root, seed=0)`: `--out FOLDER` and `--seed N`."""
+    from common import cli  # with torch, two seconds that a sample does without
+
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--out", type=Path, required=True, help="the folder to make")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=cli.seed_number, default=0)
     arguments = parser.parse_args()
-    try:
-        print(make(arguments.out, seed=arguments.seed))
-    except OSError as error:
-        parser.error(str(error))
+
+    def make_it():
+        try:
+            print(make(arguments.out, seed=arguments.seed))
+        except OSError as error:
+            raise cli.UserError(error) from None
+
+    cli.run(make_it)

@@ -312,18 +312,19 @@ def stop(*_):
 
 def attempt(read, folder, seconds):
     """What came of reading: "read", "refused", or the last lines of a traceback."""
+    told = io.StringIO()
     signal.alarm(seconds)
     try:
         with (
             contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(io.StringIO()),
+            contextlib.redirect_stderr(told),
             warnings.catch_warnings(),
         ):
             warnings.simplefilter("ignore")
             read(folder)
-        return "read"
+        outcome = "read"
     except UserError as error:
-        return "refused" if str(error) and "\n" not in str(error) else f"a message of several lines: {error!r}"
+        outcome = "refused" if str(error) and "\n" not in str(error) else f"a message of several lines: {error!r}"
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
@@ -331,6 +332,8 @@ def attempt(read, folder, seconds):
         return f"{type(error).__name__}: {str(error)[:100]} ({Path(place.filename).name}:{place.lineno})"
     finally:
         signal.alarm(0)
+    # Where C calls Python, an error is printed instead of raised.
+    return f"printed: {told.getvalue().splitlines()[-1]}" if "Traceback" in told.getvalue() else outcome
 
 
 def main():

@@ -326,6 +326,19 @@ def test_a_recording_written_into_a_pipe_is_read_to_its_end(tmp_path, size):
     assert waveform.shape == (1, 16_000) and rate == 8000
 
 
+def test_a_flac_written_into_a_pipe_is_read_to_its_end(tmp_path):
+    """Its header does not say how many samples it has."""
+    waveform, _ = audio.load(flac(tmp_path / "a.flac", 0))
+    assert waveform.shape == (1, 4000)
+
+
+def test_damaged_sound_is_refused_without_a_traceback_of_libsndfile(tmp_path, capfd):
+    """It seeks before the beginning, from within C, where an error is printed instead of raised."""
+    with audio._Opened(wav(tmp_path / "a.wav")) as file:
+        assert file.seek(30) == 30 and file.seek(-40, os.SEEK_CUR) == 30 and file.seek(0, os.SEEK_END) == 32_044
+    assert capfd.readouterr().err == ""
+
+
 def test_a_recording_of_a_telephone_system(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros(8000, "int16"), 8000, subtype="GSM610")
     waveform = audio.load_mono(tmp_path / "a.wav", 8000)

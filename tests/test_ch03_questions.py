@@ -343,6 +343,15 @@ def test_damaged_vectors_are_told_with_their_line(tmp_path, text, told):
         read_vectors(tmp_path / "none.txt")
 
 
+def test_a_question_of_a_shell_that_is_not_in_utf8_is_answered(run, monkeypatch, capsys):
+    """Python keeps the bytes of an argument that it cannot decode as letters that nothing can encode."""
+    asked = [
+        question.decode("ascii", "surrogateescape") for question in (b"Where is Orl\xe9ans ?", b"Orl\xc3\xa9ans ?")
+    ]
+    lines = call(monkeypatch, capsys, *run, "--predict", *asked)
+    assert lines[0] == "Where is Orl\ufffdans ?" and lines[2] == "Orléans ?"
+
+
 def test_predict_says_the_most_probable_classes(run, monkeypatch, capsys):
     questions = ["How many rivers does Peru have ?", "Who painted the Sistine Chapel ?"]
     lines = call(monkeypatch, capsys, *run, "--predict", *questions)

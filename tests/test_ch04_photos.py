@@ -120,4 +120,5 @@ def test_names_fit_and_titles_are_short():
     names = Names("_overlay.png")
     long = [names(f"{'ä' * 200}{number}.jpg") for number in range(12)]
     assert len(set(long)) == 12 and all(len(f"{name}_overlay.png".encode()) <= 255 for name in long)
+    assert names(os.fsdecode(b"x/caf\xe9.jpg")) == "caf\ufffd"
     assert len(readable("n" * 300)) == 60 and readable(os.fsdecode(b"x/caf\xe9.jpg")) == "caf\ufffd.jpg"

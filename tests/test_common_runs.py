@@ -14,6 +14,7 @@ import torch
 
 from common import checkpoints, cli, report
 from common.cli import UserError
+from common.pictures import save_confusion
 from tests import tiny_program
 from tests.test_common_training import ENVIRONMENT, ROOT, TINY, finish, run_here, start, wait_for
 
@@ -163,10 +164,43 @@ def test_a_full_disk_costs_a_line_whatever_is_written(tmp_path, monkeypatch, cap
         full()
 
 
+def open_it(path):
+    open(path, "w").close()
+
+
+@pytest.mark.parametrize(
+    ("fail", "line"),
+    [
+        (lambda: open_it("/" + 300 * "n"), f"/{300 * 'n'}: File name too long"),
+        (lambda: os.listdir(__file__), f"{__file__}: Not a directory"),
+        (lambda: open_it(os.path.dirname(__file__)), f"{os.path.dirname(__file__)}: Is a directory"),
+        (lambda: torch.empty(1 << 50), "not enough memory (tried to allocate 4503599627370496 bytes); try a smaller"),
+        (lambda: bytes(1 << 62), "not enough memory; try a smaller batch or a smaller network"),
+    ],
+    ids=["a long name", "no folder", "a folder", "a large tensor", "memory"],
+)
+def test_what_lies_outside_the_program_is_told_in_a_line(fail, line, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["a/program.py"])
+    with pytest.raises(SystemExit) as end:
+        cli.run(fail)
+    assert end.value.code == 2 and capsys.readouterr().err.startswith(f"program.py: {line}")
+    with pytest.raises(FileNotFoundError):  # more often a mistake in the program, which a traceback finds
+        cli.run(lambda: os.listdir("nowhere"))
+
+
 def test_a_picture_that_cannot_be_drawn_costs_a_line_and_not_the_run(tmp_path, capsys):
     with report.drawing(tmp_path / "picture.png"):
-        raise ValueError("$^$ is no formula")
-    assert "picture.png: not drawn (ValueError: $^$ is no formula)" in capsys.readouterr().err
+        raise ValueError("of two\nlines")
+    assert capsys.readouterr().err == f"{tmp_path / 'picture.png'}: not drawn (ValueError: of two lines)\n"
+
+
+def test_words_with_dollars_are_drawn_as_they_are(tmp_path, capsys):
+    """Of two dollars in a word matplotlib makes a formula, and of `$^$` an error."""
+    losses = [{"epoch": 1, "loss": 0.5, "$^$ score": 0.5}]
+    report.finish(tmp_path, "a $^$ picture", losses, accuracy=0.5)
+    with report.drawing(tmp_path / "confusion.png") as path:
+        save_confusion(torch.eye(2), ["$^$", "a$b$"], path)
+    assert (tmp_path / "curves.png").exists() and path.exists() and capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(

@@ -22,10 +22,11 @@ TINY = Path(__file__).with_name("tiny_program.py")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"}
 
 
-def start(out, *flags, before=()):
+def start(out, *flags, before=(), **variables):
     command = [sys.executable, *before, str(TINY), "--device", "cpu", "--out", str(out), *map(str, flags)]
+    environment = ENVIRONMENT | variables
     return subprocess.Popen(
-        command, env=ENVIRONMENT, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command, env=environment, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
 
 
@@ -36,8 +37,8 @@ def finish(process, status=0):
     return out, err
 
 
-def run(out, *flags, status=0, before=()):
-    return finish(start(out, *flags, before=before), status)
+def run(out, *flags, status=0, **how):
+    return finish(start(out, *flags, **how), status)
 
 
 def wait_for(condition, process):
@@ -209,7 +210,9 @@ def test_two_processes_train_as_one_and_score_each_example_once(tmp_path):
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
     flags = ("--dropout", 0, "--epochs", 2)
     assert run_here(tmp_path / "one", *flags) == 0
-    out, _ = run(tmp_path / "two", *flags, before=torchrun)
+    # As in a job of Slurm's on two machines, whose numbers are not those of the processes.
+    slurm = dict(SLURM_JOB_ID="1", SLURM_PROCID="1", SLURM_LOCALID="0", SLURM_NTASKS="2", SLURM_JOB_NUM_NODES="2")
+    out, _ = run(tmp_path / "two", *flags, before=torchrun, **slurm)
     assert out.count("epoch 1/2") == 1, "only the first process prints"
     one, two = (checkpoints.read(tmp_path / name / "last.pt") for name in ("one", "two"))
     for part in ("model", "average"):

@@ -143,6 +143,15 @@ def test_a_tour_outlives_its_streams(small, redirection):
     assert seen.stdout == ("# 1 A function\n" if "head" in redirection else "")
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a disk that is always full")
+@pytest.mark.parametrize("buffering", ["", "-u"], ids=["told at its end", "told at once"])
+def test_an_output_on_a_full_disk_ends_a_tour_in_a_line(small, buffering):
+    command = f"{sys.executable} {buffering} small_tour.py > /dev/full"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    seen = subprocess.run(command, shell=True, cwd=small.parent, env=environment, capture_output=True, text=True)
+    assert (seen.returncode, seen.stderr) == (2, "small_tour.py: standard output: No space left on device\n")
+
+
 def test_letters_that_the_output_lacks_are_question_marks_and_no_screen_is_needed(small):
     small.write_text(SMALL + "import matplotlib.pyplot as plt\nprint(plt.figure().canvas)\n", encoding="utf-8")
     seen = run(small, env={"PYTHONIOENCODING": "ascii", "MPLBACKEND": "TkAgg", "DISPLAY": ""})

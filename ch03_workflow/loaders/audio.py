@@ -5,8 +5,10 @@ brings its own library and reads and writes WAV, FLAC, OGG and MP3 with neither.
 sound of a film) is left to `torchaudio.load`, where that works.
 """
 
+import contextlib
 import io
 import math
+import os
 import struct
 import sys
 from pathlib import Path
@@ -53,7 +55,7 @@ def load(path):
             raise UserError(f"{path}: TorchCodec finds no audio in it ({str(error).splitlines()[0][:100]})") from None
     try:
         # Opened here: soundfile cannot encode every name where the locale is C.
-        with open(path, "rb") as opened, soundfile.SoundFile(opened) as file:
+        with _Opened(path) as opened, soundfile.SoundFile(opened) as file:
             unknown = file.frames >= 1 << 62  # of a FLAC that was written to a pipe
             promised = 0 if unknown else _samples_of_wav(path) or file.frames
             if promised * file.channels > MOST_SAMPLES:
@@ -69,9 +71,20 @@ def load(path):
     return waveform, sample_rate
 
 
+class _Opened(io.FileIO):
+    """A file for libsndfile, which seeks before the beginning of a damaged one: an error there would be printed."""
+
+    def seek(self, offset, whence=os.SEEK_SET):
+        with contextlib.suppress(OSError):
+            super().seek(offset, whence)
+        return self.tell()  # libsndfile looks whether it is where it would be
+
+
 def _read(file, path):
     """All samples of an opened file, (samples, channels), read in parts: a length that a header names is no length."""
     parts = []
+    # After each part soundfile would seek to where it is, which fails in a FLAC of unknown length.
+    file.seekable = lambda: False
     while len(part := file.read((1 << 20) // file.channels + 1, dtype="float32", always_2d=True)):
         parts.append(part)
         if sum(map(len, parts)) * file.channels > MOST_SAMPLES:
