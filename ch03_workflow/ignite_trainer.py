@@ -71,16 +71,16 @@ class Training:
         points = [(0, args.lr / 25), (max(1, self.steps // 5), args.lr), (self.steps + 1, 0)]
         scheduler = PiecewiseLinear(optimizer, "lr", points)
         self.stopper = EarlyStopping(args.patience, self.score, self.trainer)
-        run = report.begin(args)
+        self.whose = report.begin(args)
         self.best = Checkpoint(
-            {"run": run, "model": model},
+            {"run": self.whose, "model": model},
             checkpoints.writer(args.out),
             filename_pattern="best.pt",
             score_function=self.score,
         )
         self.folder = report.folder(args.out / "checkpoints")
-        parts = {"run": run, "model": model, "optimizer": optimizer, "trainer": self.trainer, "scheduler": scheduler}
-        parts |= {"best": self.best, "stopper": self.stopper, "random": RandomNumbers()}
+        parts = {"run": self.whose, "model": model, "optimizer": optimizer, "trainer": self.trainer}
+        parts |= {"scheduler": scheduler, "best": self.best, "stopper": self.stopper, "random": RandomNumbers()}
         self.checkpoint = Checkpoint(parts, checkpoints.writer(self.folder), n_saved=None)
 
         not_finite = TerminateOnNan()
@@ -135,7 +135,8 @@ class Training:
         if not names:
             raise UserError(f"--resume: no checkpoint_*.pt in {self.folder}; train without --resume first")
         names.sort(key=lambda name: int(re.search(r"\d+", name)[0]), reverse=True)
-        came_from = checkpoints.restore(self.folder, self.checkpoint.to_save, names)
+        names = [f"{self.folder.name}/{name}" for name in names]
+        came_from = checkpoints.restore(self.args.out, self.checkpoint.to_save, names)
         state, epoch_length = self.trainer.state, len(self.train_loader)
         if state.epoch_length != epoch_length:
             raise UserError(
@@ -143,7 +144,10 @@ class Training:
                 "resume with the data that the run was begun with"
             )
         self.history = state.history
-        print(f"resumed {self.folder / came_from} in epoch {state.epoch}, iteration {state.iteration}", flush=True)
+        report.check_config(self.args.out, self.whose.state_dict())
+        report.write_config(self.args.out, self.whose)
+        report.write_epochs(self.args.out, self.history)
+        print(f"resumed {self.args.out / came_from} in epoch {state.epoch}, iteration {state.iteration}", flush=True)
         self.train_loader.batch_sampler.start_iteration = state.iteration % epoch_length
         if state.iteration % epoch_length == 0:
             # Saved at the last iteration of an epoch, before the handlers of the epoch's end had run.

@@ -49,7 +49,8 @@ def read(path):
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load fails in many ways on damaged files: zip, pickle, key, type, value errors
-        reason = "it holds more than tensors and numbers" if "weights_only" in str(error) else type(error).__name__
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        reason = "it holds more than tensors and numbers" if "weights_only" in str(error) else reason
         raise UserError(f"{path}: not a whole checkpoint ({reason})") from None
     run = state.get("run") if isinstance(state, dict) else None
     parts = {"id": str, "config": dict, "belongs": dict}

@@ -97,56 +97,44 @@ def require_file(path, expected):
 def read_lines(path, expected, *, latin1=False):
     """The lines of a text file, one after the other: where each stands, for messages, and its text.
 
-    A byte order mark is skipped, and so are empty lines at the end.
+    Byte order marks are skipped, and so are empty lines at the end.
 
     Args:
         expected: what the file should be, for the message.
-        latin1: whether a file that is no UTF-8 is read as ISO-8859-1.
+        latin1: whether a line that is no UTF-8 is read as ISO-8859-1, in Windows' form (cp1252) where it can be.
 
     Raises:
         UserError: no such file, no text in UTF-8, or a line without end.
     """
     require_file(path, expected)
+    encodings = ("utf-8", "cp1252", "iso-8859-1") if latin1 else ("utf-8",)
     with open(path, "rb") as file:
-        lines = bare_lines(file, path)
-        encoding = "utf-8"
-        if latin1:
-            lines = list(lines)
-            encoding = "utf-8" if all(_is_utf8(line) for _, line in lines) else "iso-8859-1"
-        for place, line in lines:
-            yield place, _decode(line, encoding, place)
+        for place, line in bare_lines(file, path):
+            yield place, _decode(line, encodings, place)
 
 
-def _is_utf8(line):
-    try:
-        return line.decode() is not None
-    except UnicodeDecodeError:
-        return False
-
-
-def _decode(line, encoding, place):
+def _decode(line, encodings, place):
     if b"\r" in line:
         raise UserError(f"{place}: a carriage return within the line; expected an end of line")
-    try:
-        return line.decode(encoding)
-    except UnicodeDecodeError as error:
-        found = f"byte 0x{line[error.start]:02x} at column {error.start + 1}"
-        raise UserError(f"{place}: {found} is no UTF-8; expected a file in UTF-8") from None
+    for encoding in encodings:
+        try:
+            return line.decode(encoding)
+        except UnicodeDecodeError as error:
+            found = f"byte 0x{line[error.start]:02x} at column {error.start + 1}"
+    raise UserError(f"{place}: {found} is no UTF-8; expected a file in UTF-8")
 
 
 def bare_lines(file, path):
-    """The lines of a file opened for bytes, each with its place: no byte order mark, no ends, no empty last lines."""
+    """The lines of a file opened for bytes, each with its place: no byte order marks, no ends, no empty last lines."""
     number, empty = 0, []
     while line := file.readline(LONGEST_LINE + 1):
         number += 1
         place = f"{path}, line {number}"
-        if number == 1:
-            if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and b"\0" in line:
-                raise UserError(f"{path}: text in UTF-16; expected UTF-8")
-            line = line.removeprefix(codecs.BOM_UTF8)
+        if number == 1 and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and b"\0" in line:
+            raise UserError(f"{path}: text in UTF-16; expected UTF-8")
         if len(line) > LONGEST_LINE:
             raise UserError(f"{place}: longer than {LONGEST_LINE:,} bytes; expected shorter lines")
-        line = line.rstrip(b"\r\n")
+        line = line.removeprefix(codecs.BOM_UTF8).rstrip(b"\r\n")  # one in the midst where files were joined
         if not line.strip():
             empty.append((place, line))
             continue

@@ -23,7 +23,7 @@ def make_questions(root, seed=0) -> Path:
     Raises:
         FileExistsError: `root` holds something that is not a sample; it is left as it is.
     """
-    lines = WRITTEN.read_text(encoding="utf-8").splitlines()
+    lines = WRITTEN.read_text(encoding="utf-8-sig").splitlines()
     generator = random.Random(seed)
     generator.shuffle(lines)
     # Sorting keeps the shuffled order within a class, so that every fifth line is a fifth of each class.
@@ -34,7 +34,8 @@ def make_questions(root, seed=0) -> Path:
     def write(folder):
         for name, chosen in parts.items():
             text = "".join(f"{line}\n" for line in lines if line in chosen)
-            (folder / name).write_bytes(text.encode("iso-8859-1"))
+            # A reader's own question may have letters that ISO-8859-1 lacks.
+            (folder / name).write_bytes(text.encode("iso-8859-1" if max(text) < "\u0100" else "utf-8"))
 
     # The text itself, so that a sample on disk is made again when a question is changed.
     return make_sample(root, {"sample": "questions", "seed": seed, "questions": sorted(lines)}, write)

@@ -38,6 +38,7 @@ from common import batches, cli
 from common.errors import UserError
 from common.files import LONGEST_LINE
 from common.pictures import open_picture
+from data import questions
 from data.questions import make_questions
 
 HEIGHT, WIDTH = 24, 36
@@ -97,7 +98,14 @@ def test_marks_and_empty_lines_of_editors_change_nothing(tmp_path, name):
     read, line = READERS[name]
     (tmp_path / "as it is").write_bytes(line)
     expected = read(tmp_path / "as it is")
-    for content in (BOM + line, line + b"\n", line + b" \n\r\n", line.replace(b"\n", b"\r\n"), line[:-1]):
+    for content in (
+        BOM + line,
+        BOM + line + BOM,
+        line + b"\n",
+        line + b" \n\r\n",
+        line.replace(b"\n", b"\r\n"),
+        line[:-1],
+    ):
         (tmp_path / "edited").write_bytes(content)
         assert read(tmp_path / "edited") == expected
 
@@ -139,6 +147,22 @@ def test_trec_in_either_encoding(tmp_path, encoding):
     path = tmp_path / "train_5500.label"
     path.write_text("HUM:ind Who wrote Don Quíxote ?\n", encoding=encoding)
     assert read_label_file(path) == [Question("Who wrote Don Quíxote ?", "HUM")]
+
+
+def test_joined_files_of_trec_keep_their_letters(tmp_path):
+    """`cat` puts a byte order mark in the midst, and lines of several encodings side by side."""
+    line, path = "HUM:ind Who wrote “Don Quíxote” ?\n", tmp_path / "train_5500.label"
+    path.write_bytes(BOM + line.encode() + line.encode("cp1252") + BOM + line.encode())
+    assert read_label_file(path) == [Question("Who wrote “Don Quíxote” ?", "HUM")] * 3
+
+
+def test_a_question_of_the_readers_own_may_have_any_letters(tmp_path, monkeypatch):
+    monkeypatch.setattr(questions, "WRITTEN", tmp_path / "questions.txt")
+    lines = ["LOC:city Where is Łódź ?", "HUM:ind Who wrote Don Quíxote ?"]
+    questions.WRITTEN.write_bytes(BOM + "\n".join(lines).encode())
+    root = make_questions(tmp_path / "made")
+    read = [read_label_file(root / name)[0] for name in ("TREC_10.label", "train_5500.label")]
+    assert sorted(read) == [Question("Where is Łódź ?", "LOC"), Question("Who wrote Don Quíxote ?", "HUM")]
 
 
 def test_a_parse_of_a_hundred_thousand_words_is_read_at_once():
@@ -247,6 +271,15 @@ def test_a_label_that_is_no_class_is_refused(tmp_path, value, told):
     Image.fromarray(label).save(root / "trainannot" / "0.tif")
     (root / "trainannot" / "0.png").unlink()
     with pytest.raises(UserError, match=told):
+        CamVid(root, "train")
+
+
+def test_a_label_of_a_lossy_format_is_refused(tmp_path):
+    root = segnet(tmp_path / "camvid", frames=1)
+    path = root / "trainannot" / "0.png"
+    Image.open(path).save(path.with_suffix(".jpg"))
+    path.unlink()
+    with pytest.raises(UserError, match=r"0\.jpg: a JPEG, .*; expected a PNG"):
         CamVid(root, "train")
 
 

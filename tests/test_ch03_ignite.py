@@ -417,6 +417,30 @@ def test_what_cannot_be_resumed_is_told_in_a_line(digits, whole, tmp_path, capsy
     with pytest.raises(UserError, match="begun with --batch-size 6, not 5"):
         run(digits, out, "--resume", "--batch-size", "5")
 
+    out = copy("with the configuration of another run")
+    config = json.loads((out / "config.json").read_text())
+    (out / "config.json").write_text(json.dumps(config | {"run": "0123456789abcdef"}))
+    with pytest.raises(UserError, match=r"config\.json: of run 0123456789abcdef"):
+        run(digits, out, "--resume")
+    (out / "config.json").write_text('{"ru')
+    with pytest.raises(UserError, match=r"config\.json: damaged"):
+        run(digits, out, "--resume")
+
+    out = copy("with the best weights of another run")
+    best = torch.load(out / "best.pt")
+    best["run"]["id"] = "0123456789abcdef"
+    torch.save(best, out / "best.pt")
+    with pytest.raises(UserError, match=r"best\.pt and checkpoints/checkpoint_200\.pt are of two runs"):
+        run(digits, out, "--resume")
+
+    out = copy("without figures")
+    for name in ("config.json", "metrics.jsonl", "summary.json"):
+        (out / name).unlink()
+    run(digits, out, "--resume")
+    same_end(whole[0], out)
+    written, told = (json.loads((folder / "config.json").read_text()) for folder in (out, whole[0]))
+    assert written["run"] == told["run"] and written["out"] == str(out)
+
     out = copy("without weights")
     (out / "checkpoints/checkpoint_200.pt").unlink()
     (out / "best.pt").unlink()

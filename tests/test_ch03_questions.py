@@ -311,7 +311,7 @@ def test_the_sample_is_not_trained_past_its_best():
 
 def test_vectors_go_into_the_network_and_their_words_into_the_checkpoint(sample, tmp_path, monkeypatch, capsys):
     vectors = tmp_path / "vectors.txt"
-    vectors.write_text("who 1 -2 3\nriver 0.5 0 -0.5\nzebra 4 5 6\n")
+    vectors.write_text("3 3\nwho 1 -2 3\nriver 0.5 0 -0.5\nzebra 4 5 6\n")
     run = ["--data", sample, "--device", "cpu", "--out", tmp_path / "out"]
     call(monkeypatch, capsys, *run, "--epochs", "1", "--vectors", vectors)
     weights = torch.load(tmp_path / "out/best.pt")["model"]["vectors.weight"]

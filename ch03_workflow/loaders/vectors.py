@@ -13,12 +13,16 @@ MOST = 50_000  # lines that are read: what comes after them is rare, and would b
 def read_vectors(path):
     """The words of a file, at most its first 50,000, and their vectors, float32, (words, dimension).
 
+    A first line with the numbers of words and of columns is passed over.
+
     Raises:
         UserError: no such file, or a line that is not a word and as many finite numbers as the first line has.
     """
     words, vectors = [], []
     for place, line in read_lines(path, "word vectors in GloVe's format"):
         word, *numbers = line.rstrip().split(" ")
+        if place.endswith("line 1") and len(numbers) == 1 and (word + numbers[0]).isdecimal():
+            continue  # word2vec's and fastText's files begin with their size
         try:
             vector = [float(number) for number in numbers]
         except ValueError:

@@ -199,6 +199,8 @@ def read_colours(path):
 def _read_pair(frame, label, colours):
     """A frame, its label as class indices, and how many stray pixels the label has."""
     image, mask = np.array(open_picture(frame)), load_picture(label)
+    if mask.format == "JPEG":
+        raise UserError(f"{label}: a JPEG, whose pixels are not those that were labelled; expected a PNG")
     if mask.size[::-1] != image.shape[:2]:
         raise UserError(f"{label}: {_size(mask)}, but its frame is {_size(image)}; expected the same size")
     if colours:
