@@ -162,12 +162,15 @@ def train(args):
 
 
 def evaluate(args):
+    model, vocabulary = classify.trained(args, build)
+    pairs = entailment.open_to_score(args, vocabulary)
+    require_parses(pairs)
     criterion = functools.partial(pair_loss, nn.CrossEntropyLoss(), args.transition_weight)
-    entailment.evaluate(args, build, draw, task(args), criterion, require_parses)
+    classify.evaluate(args, task(args), model, criterion, pairs, draw)
 
 
 def predict(args):
-    entailment.predict(args, build, task(args))
+    entailment.predict(args, build)
 
 
 def read_flags(argv=None, doc=__doc__, defaults=DEFAULTS):

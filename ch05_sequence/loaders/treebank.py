@@ -12,11 +12,10 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
-from ch05_sequence.loaders.snli import PAD, PADDING, REDUCE, SHIFT, Sentences, Vocabulary, tell_unknown
+from ch05_sequence.loaders.snli import REDUCE, SHIFT, Vocabulary, sentences, tell_unknown
 from ch05_sequence.loaders.snli_file import shorten
 from common.errors import UserError
 from common.files import read_lines
-from common.packed import Packed
 
 CLASSES = ("negative", "positive")
 NO_NODE = -1  # what fills up the labels of the nodes
@@ -85,8 +84,6 @@ class Trees(Dataset):
     def __init__(self, trees, vocabulary, path):
         self.trees, self.vocabulary, self.path = trees, vocabulary, path
         self.lengths = torch.tensor([len(words) for words, _, _ in trees])
-        self._words = Packed([torch.tensor(vocabulary.lookup(words)) for words, _, _ in trees])
-        self._moves, self._labels = (Packed([torch.tensor(tree[part]) for tree in trees]) for part in (1, 2))
 
     def __len__(self):
         return len(self.trees)
@@ -98,12 +95,10 @@ class Trees(Dataset):
 
     def __getitems__(self, indices):
         """A batch: `Sentences`, the classes of the roots, (batch,), and the labels of all nodes, (batch, moves)."""
-        words, moves, labels = (
-            pad_sequence([part[index] for index in indices], batch_first=True, padding_value=fill)
-            for part, fill in ((self._words, PAD), (self._moves, PADDING), (self._labels, NO_NODE))
-        )
-        roots = torch.stack([self._labels[index][-1] for index in indices])
-        return Sentences(words, self.lengths[indices], moves), (roots > NEUTRAL).long(), labels
+        words, moves, labels = zip(*(self.trees[index] for index in indices))
+        batch = sentences([*map(self.vocabulary.lookup, words)], moves)
+        roots = torch.tensor([of_nodes[-1] for of_nodes in labels])
+        return batch, (roots > NEUTRAL).long(), pad_sequence([*map(torch.tensor, labels)], True, NO_NODE)
 
 
 def open_treebank(data, vocabulary=None):
@@ -136,7 +131,7 @@ def open_treebank(data, vocabulary=None):
         training = [tree for index, tree in enumerate(training) if index not in tenth]
         print(f"no test.txt: dev.txt is the test; {len(tenth)} sentences of train.txt choose the weights instead")
     trees["train"] = training
-    vocabulary = vocabulary or Vocabulary(Counter(word for words, _, _ in training for word in words))
+    vocabulary = vocabulary or Vocabulary.of_counts(Counter(word for words, _, _ in training for word in words))
     for split in ("dev", "test"):
         trees[split] = without_neutral(trees[split], split)
     return {split: Trees(trees[split], vocabulary, paths[split]) for split in paths}
