@@ -453,4 +453,4 @@ def test_figure_5_10_shows_the_states_of_the_parser():
     assert [move for move, _, _ in states] == ["start", "shift", "shift", "reduce", "shift", "reduce"]
     assert states[3] == ("reduce", [("a", "dog")], ["runs"])
     assert spinn_pictures.bracketed(states[-1][1][0]) == "((a dog) runs)"
-    assert spinn_pictures.spans(moves) == {(0, 2), (0, 3)}
+    assert spinn_pictures.spans(states[-1][1][0]) == {(0, 1), (1, 2), (2, 3), (0, 2), (0, 3)}
