@@ -245,5 +245,4 @@ def count_words(packed, rows):
     counted = np.zeros(packed.lengths.shape, dtype=bool)
     counted[rows] = True
     words = packed.words if counted.all() else packed.words[np.repeat(counted.ravel(), packed.lengths.ravel())]
-    counts = np.bincount(words, minlength=len(packed.spelling))
-    return {packed.spelling[number]: int(counts[number]) for number in counts.nonzero()[0]}
+    return {packed.spelling[number]: count for number, count in enumerate(np.bincount(words).tolist()) if count}

@@ -6,10 +6,12 @@ A line of an SNLI file is a JSON object. Read are its `gold_label`, and `sentenc
 
 import functools
 import hashlib
+import itertools
 import json
 import os
 import sys
 from array import array
+from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,17 +64,9 @@ def read_file(path):
     return packed
 
 
-class _Numbers(dict):
-    """Gives each new word the next number."""
-
-    def __missing__(self, word):
-        self[word] = number = len(self)
-        return number
-
-
 def pack_file(path):
     """Reads an SNLI file line by line, without a cache; otherwise as `read_file`."""
-    numbers = _Numbers()
+    numbers = defaultdict(itertools.count().__next__)  # a new word gets the next number
     words, transitions = array("i"), array("b")
     lengths, labels = array("i"), array("b")
     skipped = unparsed_line = 0
