@@ -9,7 +9,7 @@ import torch
 from ignite import distributed as idist
 from ignite.metrics import ConfusionMatrix, Loss
 
-from ch05_sequence.loaders.snli import UNKNOWN, Vocabulary, parse, sentences, tokenize
+from ch05_sequence.loaders.snli import UNKNOWN, Vocabulary, parse, sentences_of, tokenize
 from common import batches, cli, report, training
 from common.checkpoints import load_weights
 from common.errors import UserError
@@ -232,7 +232,7 @@ def read_sentences(args, vocabulary):
     if any(moves) and getattr(args, "transitions", None) != "gold":
         print("the brackets are not followed: this network reads the words alone", end="")
         print(", along moves of its own" if hasattr(args, "transitions") else "")
-    return words, sentences([*map(vocabulary.lookup, words)], moves)
+    return words, sentences_of([*map(vocabulary.lookup, words)], moves)
 
 
 @torch.inference_mode()

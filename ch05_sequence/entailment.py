@@ -11,9 +11,9 @@ from data.sentence_pairs import make_sentence_pairs
 
 def prepare_pairs(batch, device, non_blocking=False):
     """ignite's `prepare_batch`: a batch of `Pairs` on the device, as (premise, hypothesis) and labels."""
-    (premise, hypothesis), labels = batch
-    move = dict(device=device, non_blocking=non_blocking)
-    return (premise.to(**move), hypothesis.to(**move)), labels.to(**move)
+    pair, labels = batch
+    pair = tuple(sentences.to(device, non_blocking) for sentences in pair)
+    return pair, labels.to(device, non_blocking=non_blocking)
 
 
 PAIRS = classify.Task("pairs", LABELS, prepare_pairs)

@@ -18,7 +18,7 @@ from ch05_sequence.loaders.snli_file import LABELS, PADDING, REDUCE, SHIFT, pars
 from common.errors import UserError
 
 __all__ = ["LABELS", "PAD", "PADDING", "REDUCE", "SHIFT", "UNKNOWN", "Pairs", "Sentences", "Vocabulary"]
-__all__ += ["open_file", "open_snli", "parse", "require_parses", "sentences", "together", "tokenize"]
+__all__ += ["open_file", "open_snli", "parse", "require_parses", "sentences_of", "together", "tokenize"]
 
 UNKNOWN, PAD = 0, 1
 
@@ -35,7 +35,7 @@ class Sentences(NamedTuple):
         return Sentences(*(part if part is None else part.to(device, non_blocking=non_blocking) for part in self))
 
 
-def sentences(words, moves):
+def sentences_of(words, moves):
     """Lists of words' numbers, and of their moves or of None, a list a sentence, as `Sentences`."""
     padded = pad_sequence([*map(torch.tensor, words)], True, PAD)
     transitions = pad_sequence([*map(torch.tensor, moves)], True, PADDING) if all(moves) else None
@@ -171,7 +171,7 @@ def require_parses(pairs):
 
 
 def open_snli(folder, vocabulary=None, seed=0):
-    """The splits of SNLI, a dictionary from "train", "dev" and "test" to `Pairs`.
+    """The splits of SNLI, all words in lower case: a dictionary from "train", "dev" and "test" to `Pairs`.
 
     Args:
         folder: holds `snli_1.0_train.jsonl`, `snli_1.0_dev.jsonl` and `snli_1.0_test.jsonl`. Where there is only a

@@ -12,7 +12,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
-from ch05_sequence.loaders.snli import REDUCE, SHIFT, Vocabulary, sentences, tell_unknown
+from ch05_sequence.loaders.snli import REDUCE, SHIFT, Vocabulary, sentences_of, tell_unknown
 from ch05_sequence.loaders.snli_file import shorten
 from common.errors import UserError
 from common.files import read_lines
@@ -78,11 +78,10 @@ class Trees(Dataset):
     Args:
         trees: from `read_trees`.
         vocabulary: of the training split.
-        path: of the file, for messages.
     """
 
-    def __init__(self, trees, vocabulary, path):
-        self.trees, self.vocabulary, self.path = trees, vocabulary, path
+    def __init__(self, trees, vocabulary):
+        self.trees, self.vocabulary = trees, vocabulary
         self.lengths = torch.tensor([len(words) for words, _, _ in trees])
 
     def __len__(self):
@@ -96,9 +95,9 @@ class Trees(Dataset):
     def __getitems__(self, indices):
         """A batch: `Sentences`, the classes of the roots, (batch,), and the labels of all nodes, (batch, moves)."""
         words, moves, labels = zip(*(self.trees[index] for index in indices))
-        batch = sentences([*map(self.vocabulary.lookup, words)], moves)
-        roots = torch.tensor([of_nodes[-1] for of_nodes in labels])
-        return batch, (roots > NEUTRAL).long(), pad_sequence([*map(torch.tensor, labels)], True, NO_NODE)
+        sentences = sentences_of([*map(self.vocabulary.lookup, words)], moves)
+        classes = torch.tensor([int(of_nodes[-1] > NEUTRAL) for of_nodes in labels])
+        return sentences, classes, pad_sequence([*map(torch.tensor, labels)], True, NO_NODE)
 
 
 def open_treebank(data, vocabulary=None):
@@ -116,9 +115,7 @@ def open_treebank(data, vocabulary=None):
     """
     folder = Path(data, "trees") if Path(data, "trees").is_dir() else Path(data)
     paths = {split: folder / f"{split}.txt" for split in ("train", "dev", "test")}
-    trees = {split: read_trees(paths[split]) for split in ("train", "dev")}
-    if paths["test"].is_file():
-        trees["test"] = read_trees(paths["test"])
+    trees = {split: read_trees(path) for split, path in paths.items() if split != "test" or path.is_file()}
     kept_apart = {tuple(words) for split in trees if split != "train" for words, _, _ in trees[split]}
     training = [tree for tree in trees["train"] if tuple(tree[0]) not in kept_apart]
     if left_out := len(trees["train"]) - len(training):
@@ -126,15 +123,12 @@ def open_treebank(data, vocabulary=None):
     if "test" not in trees:
         order = np.random.default_rng(0).permutation(len(training))
         tenth = set(order[: len(training) // 10].tolist())
-        trees["test"], paths["test"] = trees["dev"], paths["dev"]
-        trees["dev"], paths["dev"] = [training[index] for index in sorted(tenth)], paths["train"]
+        trees["test"], trees["dev"] = trees["dev"], [training[index] for index in sorted(tenth)]
         training = [tree for index, tree in enumerate(training) if index not in tenth]
         print(f"no test.txt: dev.txt is the test; {len(tenth)} sentences of train.txt choose the weights instead")
-    trees["train"] = training
     vocabulary = vocabulary or Vocabulary.of_counts(Counter(word for words, _, _ in training for word in words))
-    for split in ("dev", "test"):
-        trees[split] = without_neutral(trees[split], split)
-    return {split: Trees(trees[split], vocabulary, paths[split]) for split in paths}
+    splits = {"train": training} | {split: without_neutral(trees[split], split) for split in ("dev", "test")}
+    return {split: Trees(part, vocabulary) for split, part in splits.items()}
 
 
 def open_trees(path, vocabulary):
@@ -143,7 +137,7 @@ def open_trees(path, vocabulary):
     if not trees:
         raise UserError(f"{path}: only neutral sentences; expected negative and positive ones")
     tell_unknown(path, [word for words, _, _ in trees for word in words], vocabulary)
-    return Trees(trees, vocabulary, path)
+    return Trees(trees, vocabulary)
 
 
 def without_neutral(trees, name):
