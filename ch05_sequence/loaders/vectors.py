@@ -42,7 +42,7 @@ def load_vectors(source, vocabulary, dimension):
         for where, word, numbers in _entries(lines, source, dimension):
             place = places.pop(word, None)  # of a word that comes twice the first counts
             if place is not None:
-                weight[place] = torch.tensor(_floats(where, numbers))
+                weight.numpy()[place] = _floats(where, numbers)  # the same memory, and faster than a tensor a row
                 missing[place] = False
     if missing.all():
         raise UserError(f"{source}: none of the {len(vocabulary)} words of the data is in it; expected most of them")
