@@ -49,7 +49,7 @@ def load_vectors(source, vocabulary, dimension):
     spread = weight[~missing].numpy().std().item()
     missing[PAD] = False
     weight[missing] = torch.randn(int(missing.sum()), dimension) * spread
-    unknown = [vocabulary.words[place] for place in missing.nonzero() if place != UNKNOWN]
+    unknown = [vocabulary.words[place] for place in missing.nonzero().flatten().tolist() if place != UNKNOWN]
     total = len(vocabulary) - 2  # without <unk> and <pad>
     known = total - len(unknown)
     examples = f", such as {' '.join(unknown[:5])}" if unknown else ""
