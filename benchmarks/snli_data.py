@@ -23,8 +23,7 @@ from pathlib import Path
 
 import torch
 
-from ch05_sequence.loaders import snli
-from ch05_sequence.loaders.snli_file import read_file
+from ch05_sequence.loaders import snli, snli_file
 from common import batches, cli, report
 
 SNLI_PAIRS, BATCH = 550_152, 64
@@ -83,8 +82,9 @@ def write_snli(path, pairs, seed=0):
 
 
 def our_batches(path, cache):
-    packed = read_file(path, cache=cache)
-    pairs = snli.Pairs(packed, path, snli.Vocabulary(snli.count_words(packed, slice(None))))
+    snli_file.place = lambda kind: cache
+    packed = snli_file.read_file(path)
+    pairs = snli.Pairs(packed, path, snli.Vocabulary.of_counts(snli.count_words(packed, slice(None))))
     args = argparse.Namespace(batch_size=BATCH, seed=0, workers=0, device=torch.device("cpu"))
     return batches.loader(pairs, args, training=True, lengths=pairs.lengths)
 

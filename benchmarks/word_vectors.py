@@ -37,7 +37,7 @@ def known_words(path):
 
 
 def ours(path, words):
-    return load_vectors(path, Vocabulary(dict.fromkeys(words, 1)), SIZE)
+    return load_vectors(path, Vocabulary(["<unk>", "<pad>", *words]), SIZE)
 
 
 def torchtexts(path, words):

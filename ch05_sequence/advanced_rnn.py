@@ -181,7 +181,9 @@ def train(args):
 
 
 def evaluate(args):
-    entailment.evaluate(args, build, draw)
+    model, vocabulary = classify.trained(args, build)
+    pairs = entailment.open_to_score(args, vocabulary)
+    classify.evaluate(args, entailment.PAIRS, model, nn.CrossEntropyLoss(), pairs, draw)
 
 
 def predict(args):

@@ -8,9 +8,8 @@ from pathlib import Path
 import torch
 from ignite import distributed as idist
 from ignite.metrics import ConfusionMatrix, Loss
-from torch.nn.utils.rnn import pad_sequence
 
-from ch05_sequence.loaders.snli import PAD, PADDING, UNKNOWN, Sentences, Vocabulary, parse, tokenize
+from ch05_sequence.loaders.snli import UNKNOWN, Vocabulary, parse, sentences_of, tokenize
 from common import batches, cli, report, training
 from common.checkpoints import load_weights
 from common.errors import UserError
@@ -59,7 +58,6 @@ def flags(doc, *, epochs, batch_size, lr, **recipe):
     add("--freeze-vectors", action="store_true", help="do not train the embedding")
     add("--patience", type=cli.positive_int, help="epochs without a better score before the end")
     add("--clip", type=cli.positive_float, help="largest norm of all gradients together (default: %(default)s)")
-    add("--cache", type=Path, metavar="DIR", help="where the numericalised sentences are kept")
     parser.set_defaults(**recipe)
     return parser
 
@@ -176,10 +174,25 @@ def show(args, task, model, dataset, confusion, folder, draw):
 
 def trained(args, build):
     """The trained network of `--checkpoint`, on its device, in evaluation mode, and its vocabulary."""
-    vocabulary = Vocabulary.of_words(cli.belonging(args, "vocabulary"))
+    vocabulary = Vocabulary(cli.belonging(args, "vocabulary"))
     model = build(args, vocabulary)
     load_weights(model, cli.weights_of(args))
     return model.to(args.device).eval(), vocabulary
+
+
+def open_to_score(args, vocabulary, open_splits, open_file, kind):
+    """The split that `--evaluate` names, or the reader's own file, with the vocabulary of the trained network.
+
+    Args:
+        open_splits: `(args, vocabulary)` to the three splits.
+        open_file: `(path, vocabulary)` to a data set.
+        kind: what the file should be, for the message.
+    """
+    if args.evaluate in ("train", "dev", "test"):
+        return open_splits(args, vocabulary)[args.evaluate]
+    if not Path(args.evaluate).is_file():
+        raise UserError(f"--evaluate {args.evaluate}: no split and no file; expected train, dev, test or {kind}")
+    return open_file(args.evaluate, vocabulary)
 
 
 def evaluate(args, task, model, criterion, dataset, draw):
@@ -220,25 +233,21 @@ def read_sentences(args, vocabulary):
     if any(moves) and getattr(args, "transitions", None) != "gold":
         print("the brackets are not followed: this network reads the words alone", end="")
         print(", along moves of its own" if hasattr(args, "transitions") else "")
-    padded = pad_sequence([torch.tensor(vocabulary.lookup(sentence)) for sentence in words], True, PAD)
-    transitions = pad_sequence([*map(torch.tensor, moves)], True, PADDING) if all(moves) else None
-    return words, Sentences(padded, torch.tensor([len(sentence) for sentence in words]), transitions)
+    return words, sentences_of([*map(vocabulary.lookup, words)], moves)
 
 
 @torch.inference_mode()
-def predict(args, task, model, vocabulary, examples, *batch):
+def predict(model, vocabulary, classes, examples, inputs):
     """Prints the chances of the classes for each example, and the words that the network does not know.
 
     Args:
         examples: for each its text, and the lists of its words.
-        batch: what `task.prepare_batch` takes, but for the labels, which come second.
+        inputs: the same as the network takes them, on its device.
     """
-    first, *rest = batch
-    inputs, _ = task.prepare_batch((first, torch.zeros(len(examples), dtype=torch.int64), *rest), args.device)
     chances = part_of(model(inputs), "logits").softmax(1).tolist()
     for (text, words), row in zip(examples, chances):
         print(text)
         unknown = dict.fromkeys(word for word in chain(*words) if vocabulary.lookup([word]) == [UNKNOWN])
         if unknown:
             print(f"  unknown words, all read as one and the same: {', '.join(unknown)}")
-        print("  " + ", ".join(f"{label} {chance:.3f}" for label, chance in zip(task.classes, row)))
+        print("  " + ", ".join(f"{label} {chance:.3f}" for label, chance in zip(classes, row)))

@@ -122,8 +122,9 @@ plt.close(figure)
 
 # %% Neighbours in real vectors
 # GloVe's come from six billion words instead of some thousand sentences: --vectors names a file of them.
-known, real = frequent_vectors(args.vectors) if args.vectors else ([], None)
-print(f"{len(known)} words of {args.vectors}")
-for word in ("dog", "red", "running", "women"):
-    if word in known:
-        print(f"nearest to {word}: {', '.join(nearest(word, 4, known, real))}")
+if args.vectors:
+    known, real = frequent_vectors(args.vectors)
+    print(f"{len(known)} words of {args.vectors}")
+    for word in ("dog", "red", "running", "women"):
+        if word in known:
+            print(f"nearest to {word}: {', '.join(nearest(word, 4, known, real))}")

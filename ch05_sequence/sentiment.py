@@ -9,7 +9,6 @@ leaves what spinn.py does, in `runs/sentiment`.
 """
 
 import functools
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -80,8 +79,12 @@ def draw(args, model, trees, folder):
     draw_parser(args, model, trees.vocabulary, [trees[index][0] for index in some], sentences, folder)
 
 
+def open_splits(args, vocabulary=None):
+    return open_treebank(args.data, vocabulary)
+
+
 def train(args):
-    splits = open_treebank(args.data)
+    splits = open_splits(args)
     vocabulary = splits["train"].vocabulary
     model = build(args, vocabulary)
     criterion, opt = set_up(args, model, vocabulary)
@@ -92,12 +95,7 @@ def train(args):
 
 def evaluate(args):
     model, vocabulary = classify.trained(args, build)
-    if args.evaluate in ("train", "dev", "test"):
-        trees = open_treebank(args.data, vocabulary)[args.evaluate]
-    elif Path(args.evaluate).is_file():
-        trees = open_trees(args.evaluate, vocabulary)
-    else:
-        raise UserError(f"--evaluate {args.evaluate}: no split and no file; expected train, dev, test or trees")
+    trees = classify.open_to_score(args, vocabulary, open_splits, open_trees, "trees")
     criterion = functools.partial(tree_loss, nn.CrossEntropyLoss(), args.transition_weight)
     classify.evaluate(args, task(args), model, criterion, trees, draw)
 
@@ -105,9 +103,8 @@ def evaluate(args):
 def predict(args):
     model, vocabulary = classify.trained(args, build)
     words, sentences = classify.read_sentences(args, vocabulary)
-    no_label = torch.full((len(words), 1), NO_NODE)
     examples = [(text, [sentence]) for text, sentence in zip(args.predict, words)]
-    classify.predict(args, task(args), model, vocabulary, examples, sentences, no_label)
+    classify.predict(model, vocabulary, CLASSES, examples, sentences.to(args.device))
 
 
 def read_flags(argv=None):

@@ -134,7 +134,7 @@ def set_up(args, model, vocabulary):
     """Vectors into the embedding, the loss, and Adam (listing 5.11)."""
     if args.vectors:
         # The page assigns `weight.data`, which takes a tensor of any shape; this one refuses another.
-        model.embed.load_state_dict({"weight": load_vectors(args.vectors, vocabulary, args.embed_dim, args.cache)})
+        model.embed.load_state_dict({"weight": load_vectors(args.vectors, vocabulary, args.embed_dim)})
         model.embed.weight.requires_grad_(not args.freeze_vectors)
     criterion = nn.CrossEntropyLoss()
     words = model.to(args.device).embed.weight
@@ -171,7 +171,9 @@ def train(args):
 
 
 def evaluate(args):
-    entailment.evaluate(args, build, draw)
+    model, vocabulary = classify.trained(args, build)
+    pairs = entailment.open_to_score(args, vocabulary)
+    classify.evaluate(args, entailment.PAIRS, model, nn.CrossEntropyLoss(), pairs, draw)
 
 
 def predict(args):

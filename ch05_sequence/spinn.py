@@ -104,16 +104,16 @@ def prepare_pairs(batch, device, non_blocking=False):
 
 def build_encoder(args):
     """The encoder that the flags describe; a tracker always learns to predict. Says whose code it is."""
-    batched = args.implementation == "batched" or (args.implementation == "auto" and agrees_with_page())
-    if batched and args.implementation == "auto":
-        print("SPINN's batched twin runs, whose answers are those of spinn_page.py (--implementation page runs that)")
-    elif batched:
+    Network = BatchedSPINN
+    if args.implementation == "batched":
         print("SPINN's batched twin runs: what is changed in spinn_page.py changes nothing")
+    elif args.implementation == "auto" and agrees_with_page():
+        print("SPINN's batched twin runs, whose answers are those of spinn_page.py (--implementation page runs that)")
     else:
+        Network = SPINN
         changed = ", whose answers are no longer its batched twin's" * (args.implementation == "auto")
         print(f"spinn_page.py runs{changed}")
-    tracker_dim = args.tracker_dim or None
-    spinn = (BatchedSPINN if batched else SPINN)(args.hidden_size, tracker_dim, predict=tracker_dim is not None)
+    spinn = Network(args.hidden_size, args.tracker_dim or None, predict=args.tracker_dim > 0)
     return TreeEncoder(args.embed_dim, spinn, args.transitions)
 
 
@@ -162,12 +162,15 @@ def train(args):
 
 
 def evaluate(args):
+    model, vocabulary = classify.trained(args, build)
+    pairs = entailment.open_to_score(args, vocabulary)
+    require_parses(pairs)
     criterion = functools.partial(pair_loss, nn.CrossEntropyLoss(), args.transition_weight)
-    entailment.evaluate(args, build, draw, task(args), criterion, require_parses)
+    classify.evaluate(args, task(args), model, criterion, pairs, draw)
 
 
 def predict(args):
-    entailment.predict(args, build, task(args))
+    entailment.predict(args, build)
 
 
 def read_flags(argv=None, doc=__doc__, defaults=DEFAULTS):

@@ -136,21 +136,26 @@ def write_archives(folder):
             archive.addfile(entry, io.BytesIO(b"some text"))
 
 
+def cached_in(folder):
+    snli_file.place = vectors.place = lambda kind: folder
+    return folder
+
+
 def write_npz(folder):
     make_sentence_pairs(folder / "pairs", premises=(4, 2, 2))
-    snli_file.read_file(folder / "pairs" / "snli_1.0_dev.jsonl", cache=folder)
+    snli_file.read_file(cached_in(folder) / "pairs" / "snli_1.0_dev.jsonl")
 
 
 def read_npz(folder):
-    packed = snli_file.read_file(folder / "pairs" / "snli_1.0_dev.jsonl", cache=folder)
+    packed = snli_file.read_file(cached_in(folder) / "pairs" / "snli_1.0_dev.jsonl")
     assert packed.lengths.sum() == len(packed.words) and len(packed.labels) == len(packed.lengths)
 
 
 def read_vectors(folder):
-    words = Vocabulary({"dog": 2, "cat": 1, "horse": 1})
-    vectors.load_vectors(folder / "v.txt", words, 5)
+    words = Vocabulary(["<unk>", "<pad>", "dog", "cat", "horse"])
+    vectors.load_vectors(cached_in(folder) / "v.txt", words, 5)
     with contextlib.suppress(UserError):  # the archive is damaged: no network here to fetch another from
-        vectors.load_vectors("glove.6B.5d", words, 5, cache=folder)
+        vectors.load_vectors("glove.6B.5d", words, 5)
 
 
 def write_sample(folder):
@@ -251,7 +256,7 @@ READERS = {
     ),
     "snli": (
         pair_of(make_sentence_pairs, premises=(4, 2, 2)),
-        lambda folder: open_snli(folder / "made", cache=folder / "cache"),
+        lambda folder: open_snli(cached_in(folder) / "made"),
     ),
     "snli, cached": (write_npz, read_npz),
     "treebank": (write_trees, open_treebank),

@@ -541,7 +541,7 @@ def test_a_data_set_travels_as_few_tensors(tmp_path):
         question_classifier.Encoded(questions, words, words),
         yesno.Recordings(tmp_path, "train", seed=0),
         CamVid(segnet(tmp_path / "camvid"), "train"),
-        Trees([(["it", "works"], [3, 3, 2], [2, 4, 3])] * 300, Vocabulary({"it": 1}), "trees"),
+        Trees([(["it", "works"], [3, 3, 2], [2, 4, 3])] * 300, Vocabulary(["<unk>", "<pad>", "it"])),
     ):
         pickler = Counting(io.BytesIO())
         pickler.dump(dataset)

@@ -49,15 +49,14 @@ def pairs(tmp_path_factory):
 
 
 @pytest.fixture
-def program(monkeypatch, capsys, pairs, tmp_path_factory):
+def program(monkeypatch, capsys, pairs):
     """Runs a program's `main` with the flags given; returns its exit status and what it printed."""
-    cache = tmp_path_factory.getbasetemp() / "cache"
 
     def run(module, *flags, pictures=False):
         if not pictures:
             monkeypatch.setattr(classify, "show", lambda *anything: None)
         if not {"--evaluate", "--predict"} & {*flags}:
-            flags = ["--data", pairs, "--cache", cache, *SMALL, *flags]
+            flags = ["--data", pairs, *SMALL, *flags]
         monkeypatch.setattr(sys, "argv", [f"ch05_sequence/{module.__name__}.py", *map(str, flags)])
         torch.manual_seed(99)  # the program's own seed must be what counts
         try:
@@ -151,17 +150,17 @@ def test_a_single_file_is_split_in_three(program, pairs, tmp_path):
     assert f"accuracy {summary['accuracy']:.4f} over the {counts[3]} pairs" in again
 
 
-def network_of(trained, pairs, tmp_path):
+def network_of(trained, pairs):
     args = advanced_rnn.read_flags([str(flag) for flag in (*SMALL, *GRU)])
-    dataset = open_snli(pairs, cache=tmp_path)["test"]
+    dataset = open_snli(pairs)["test"]
     network = advanced_rnn.build(args, dataset.vocabulary)
     load_weights(network, trained / "best.pt")
     return network.eval(), dataset
 
 
 @torch.inference_mode()
-def test_score_and_table_count_every_pair_once(trained, pairs, tmp_path, program):
-    network, dataset = network_of(trained, pairs, tmp_path)
+def test_score_and_table_count_every_pair_once(trained, pairs):
+    network, dataset = network_of(trained, pairs)
     confusion, losses = torch.zeros(3, 3, dtype=torch.int64), []
     for index in range(len(dataset)):
         pair, label = dataset.__getitems__([index])
@@ -188,7 +187,7 @@ def test_predict_gives_three_probabilities_for_each_pair(trained, pairs, tmp_pat
     flags = ["--predict", *texts, "--checkpoint", trained / "best.pt", "--out", tmp_path]
     status, out, err = program(advanced_rnn, *flags)
     assert status == 0, err
-    network, dataset = network_of(trained, pairs, tmp_path)
+    network, dataset = network_of(trained, pairs)
     tokens = [
         [["a", "man", "sees", "a", "dog", "."], ["a", "dog", "sees", "a", "zebra"]],
         [["a", "cat", "likes", "a", "horse"]] * 2,
@@ -212,10 +211,10 @@ def test_predict_gives_three_probabilities_for_each_pair(trained, pairs, tmp_pat
     assert told.splitlines()[-1] == as_plain.splitlines()[-1] and "unknown" not in told
 
 
-def test_the_saved_vocabulary_is_the_one_of_training(trained, pairs, tmp_path):
+def test_the_saved_vocabulary_is_the_one_of_training(trained, pairs):
     words = read(trained / "best.pt")["run"]["belongs"]["vocabulary"]
-    assert words == open_snli(pairs, cache=tmp_path)["train"].vocabulary.words
-    restored = Vocabulary.of_words(words)
+    assert words == open_snli(pairs)["train"].vocabulary.words
+    restored = Vocabulary(words)
     assert restored.words == words and restored.lookup([*words[2:], "zebras"]) == [*range(2, len(words)), 0]
 
 
@@ -241,9 +240,9 @@ def test_resume_goes_on_where_the_run_stopped(program, tmp_path, module):
     assert group["max_lr"] == module.DEFAULTS["lr"] and group["weight_decay"] == 0
 
 
-def write_vectors(path, pairs, cache, size=12):
+def write_vectors(path, pairs, size=12):
     """A vector for each word but one; word k has k in all its places."""
-    words = open_snli(pairs, cache=cache)["train"].vocabulary.words
+    words = open_snli(pairs)["train"].vocabulary.words
     lines = [f"{word} {' '.join([f'{place / 10:.1f}'] * size)}" for place, word in enumerate(words[2:-1], 2)]
     path.write_text("\n".join(["elsewhere " + " ".join(["9.0"] * size), *lines]) + "\n")
     return len(words)
@@ -251,7 +250,7 @@ def write_vectors(path, pairs, cache, size=12):
 
 @pytest.mark.parametrize("frozen", [True, False])
 def test_vectors_are_copied_and_frozen_or_trained(program, pairs, tmp_path, frozen):
-    count = write_vectors(tmp_path / "vectors.txt", pairs, tmp_path)
+    count = write_vectors(tmp_path / "vectors.txt", pairs)
     flags = ["--vectors", tmp_path / "vectors.txt", "--epochs", 1, "--out", tmp_path / "out"]
     status, out, err = program(simple_rnn, *flags, *["--freeze-vectors"] * frozen)
     assert status == 0, err

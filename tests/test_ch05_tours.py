@@ -65,9 +65,9 @@ def pictures(seen):
 
 
 @pytest.mark.parametrize("module", [simple_rnn, advanced_rnn, spinn])
-def test_a_programs_own_example_is_made_of_words_that_the_sample_has(module, sample, tmp_path):
+def test_a_programs_own_example_is_made_of_words_that_the_sample_has(module, sample):
     premise, hypothesis = re.search(r'--predict "(.+)" "(.+)"', module.__doc__).groups()
-    vocabulary = open_snli(sample, cache=tmp_path)["train"].vocabulary
+    vocabulary = open_snli(sample)["train"].vocabulary
     words = tokenize(f"{premise} {hypothesis}".lower())
     assert len(words) > 10 and set(words) <= {*vocabulary.words}
 

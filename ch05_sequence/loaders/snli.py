@@ -11,13 +11,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
 from ch05_sequence.loaders.snli_file import LABELS, PADDING, REDUCE, SHIFT, parse, read_file, tokenize
-from common.cli import UserError
+from common.errors import UserError
 
 __all__ = ["LABELS", "PAD", "PADDING", "REDUCE", "SHIFT", "UNKNOWN", "Pairs", "Sentences", "Vocabulary"]
-__all__ += ["open_file", "open_snli", "parse", "require_parses", "together", "tokenize"]
+__all__ += ["open_file", "open_snli", "parse", "require_parses", "sentences_of", "together", "tokenize"]
 
 UNKNOWN, PAD = 0, 1
 
@@ -34,41 +35,42 @@ class Sentences(NamedTuple):
         return Sentences(*(part if part is None else part.to(device, non_blocking=non_blocking) for part in self))
 
 
+def sentences_of(words, moves):
+    """Lists of words' numbers, and of their moves or of None, a list a sentence, as `Sentences`."""
+    padded = pad_sequence([*map(torch.tensor, words)], True, PAD)
+    transitions = pad_sequence([*map(torch.tensor, moves)], True, PADDING) if all(moves) else None
+    return Sentences(padded, torch.tensor([*map(len, words)]), transitions)
+
+
 def together(first, second):
     """Two batches of `Sentences` as one: the rows of the first, then those of the second."""
-    longest = max(first.words.shape[1], second.words.shape[1])
-    parts = []
-    for part in (first, second):
-        missing = longest - part.words.shape[1]
-        moves = part.transitions
-        if moves is not None:
-            moves = F.pad(moves, (0, 2 * missing), value=PADDING)  # a word more is two moves more
-        parts.append((F.pad(part.words, (0, missing), value=PAD), part.lengths, moves))
-    words, lengths, moves = zip(*parts)
-    return Sentences(torch.cat(words), torch.cat(lengths), None if None in moves else torch.cat(moves))
+
+    def below(upper, lower, fill):
+        longest = max(upper.shape[1], lower.shape[1])
+        return torch.cat([F.pad(part, (0, longest - part.shape[1]), value=fill) for part in (upper, lower)])
+
+    moves = None
+    if first.transitions is not None and second.transitions is not None:
+        moves = below(first.transitions, second.transitions, PADDING)
+    return Sentences(below(first.words, second.words, PAD), torch.cat((first.lengths, second.lengths)), moves)
 
 
 class Vocabulary:
-    """The words that a network knows, in torchtext's order: `<unk>`, `<pad>`, then the most frequent first.
+    """The words that a network knows, a list: `<unk>`, `<pad>`, then the others."""
 
-    Args:
-        counts: word -> how often it occurs; of words with one count the alphabetically first comes first.
-    """
-
-    def __init__(self, counts):
-        special = ["<unk>", "<pad>"]
-        self._number(special + sorted(counts.keys() - special, key=lambda word: (-counts[word], word)))
+    def __init__(self, words):
+        self.words = words
+        self._numbers = {word: number for number, word in enumerate(words)}
 
     @classmethod
-    def of_words(cls, words):
-        """The vocabulary whose `words` were saved."""
-        vocabulary = cls({})
-        vocabulary._number(words)
-        return vocabulary
+    def of_counts(cls, counts):
+        """In torchtext's order: the most frequent first, of words as frequent the alphabetically first.
 
-    def _number(self, words):
-        self.words = words
-        self._numbers = {word: number for number, word in enumerate(self.words)}
+        Args:
+            counts: word -> how often it occurs.
+        """
+        special = ["<unk>", "<pad>"]
+        return cls(special + sorted(counts.keys() - special, key=lambda word: (-counts[word], word)))
 
     def __len__(self):
         return len(self.words)
@@ -89,13 +91,11 @@ class Pairs(Dataset):
 
     Attributes:
         lengths: (pairs,) int64; pairs with near numbers have premises and hypotheses of like length.
-        skipped: how many pairs of the file have no gold label and are left out.
         has_parses: whether every sentence of the file has a parse; without, batches have no transitions.
     """
 
     def __init__(self, packed, path, vocabulary, rows=slice(None)):
-        self.path, self.vocabulary = path, vocabulary
-        self.skipped, self.unparsed_line = packed.skipped, packed.unparsed_line
+        self.path, self.vocabulary, self.unparsed_line = path, vocabulary, packed.unparsed_line
         self.has_parses = packed.unparsed_line == 0
         indices = np.array(vocabulary.lookup(packed.spelling), dtype=np.int32)
         self._words = torch.from_numpy(indices[packed.words])
@@ -170,15 +170,13 @@ def require_parses(pairs):
         )
 
 
-def open_snli(folder, lower=True, cache=None, vocabulary=None, seed=0):
-    """The splits of SNLI, a dictionary from "train", "dev" and "test" to `Pairs`.
+def open_snli(folder, vocabulary=None, seed=0):
+    """The splits of SNLI, all words in lower case: a dictionary from "train", "dev" and "test" to `Pairs`.
 
     Args:
         folder: holds `snli_1.0_train.jsonl`, `snli_1.0_dev.jsonl` and `snli_1.0_test.jsonl`. Where there is only a
             development file, or where `folder` is itself a file of JSON lines, it is split in three, as a printed line
             says.
-        lower: whether words are turned into lower case.
-        cache: the folder where the arrays of files once read are kept, by default `data/cache`.
         vocabulary: the words that a trained network knows; by default that of the training split is made.
         seed: draws which pairs of a single file are for what.
 
@@ -190,7 +188,7 @@ def open_snli(folder, lower=True, cache=None, vocabulary=None, seed=0):
     alone = folder if folder.is_file() else files["dev"]
     if alone == folder or (alone.exists() and not files["train"].exists()):
         files = dict.fromkeys(files, alone)
-        packed = dict.fromkeys(files, read_file(alone, lower, cache))
+        packed = dict.fromkeys(files, read_file(alone))
         rows = split_by_premise(packed["train"], alone, seed)
         print(
             f"{alone} alone: {len(rows['train'])} of its pairs are to train on, {len(rows['dev'])} to choose the "
@@ -200,18 +198,18 @@ def open_snli(folder, lower=True, cache=None, vocabulary=None, seed=0):
         for path in files.values():
             if not path.exists():
                 raise UserError(f"{path}: no such file; expected snli_1.0_train.jsonl, _dev and _test in {folder}")
-        packed = {split: read_file(path, lower, cache) for split, path in files.items()}
+        packed = {split: read_file(path) for split, path in files.items()}
         rows = dict.fromkeys(files, slice(None))
-    vocabulary = vocabulary or Vocabulary(count_words(packed["train"], rows["train"]))
+    vocabulary = vocabulary or Vocabulary.of_counts(count_words(packed["train"], rows["train"]))
     return {split: Pairs(packed[split], path, vocabulary, rows[split]) for split, path in files.items()}
 
 
-def open_file(path, vocabulary, lower=True, cache=None):
+def open_file(path, vocabulary):
     """All labelled pairs of a file of one's own, as `Pairs` with the vocabulary of a trained network.
 
-    Prints how many pairs are left out, and which words the network does not know.
+    Prints which words the network does not know.
     """
-    packed = read_file(path, lower, cache)
+    packed = read_file(path)
     tell_unknown(path, packed.spelling, vocabulary)
     return Pairs(packed, path, vocabulary)
 
@@ -231,7 +229,7 @@ def split_by_premise(packed, path, seed=0):
     """
     starts, lengths = starts_of(packed)[:, 0], packed.lengths[:, 0]
     numbers = {}
-    premises = [packed.words[start : start + length].tobytes() for start, length in zip(starts, lengths)]
+    premises = (packed.words[start : start + length].tobytes() for start, length in zip(starts, lengths))
     premises = np.array([numbers.setdefault(premise, len(numbers)) for premise in premises])
     places = np.random.default_rng(seed).permutation(len(numbers))[premises]
     first_dev, first_test = np.sort(places)[[len(places) * 72 // 100, len(places) * 4 // 5]]
@@ -247,5 +245,4 @@ def count_words(packed, rows):
     counted = np.zeros(packed.lengths.shape, dtype=bool)
     counted[rows] = True
     words = packed.words if counted.all() else packed.words[np.repeat(counted.ravel(), packed.lengths.ravel())]
-    counts = np.bincount(words, minlength=len(packed.spelling))
-    return {packed.spelling[number]: int(counts[number]) for number in counts.nonzero()[0]}
+    return {packed.spelling[number]: count for number, count in enumerate(np.bincount(words).tolist()) if count}

@@ -6,10 +6,12 @@ A line of an SNLI file is a JSON object. Read are its `gold_label`, and `sentenc
 
 import functools
 import hashlib
+import itertools
 import json
 import os
 import sys
 from array import array
+from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,13 +25,13 @@ LABELS = ("entailment", "neutral", "contradiction")
 NO_LABEL = "-"  # the annotators did not agree
 GOLD_LABELS = {*LABELS, NO_LABEL}
 PADDING, REDUCE, SHIFT = 1, 2, 3  # the page's numbers for the steps of a shift-reduce parser
-FORMAT = 1  # of the cached arrays; it goes up whenever reading changes, so that they are made anew
+FORMAT = 2  # of the cached arrays; it goes up whenever reading changes, so that they are made anew
 BRACKETS = {"(", ")", ""}
 EXPECTED = "a file of SNLI's JSON lines"
 
 
 class PackedFile(NamedTuple):
-    """The labelled pairs of a file. Sentences lie end to end: premise, hypothesis, premise, hypothesis, ..."""
+    """The labelled pairs of a file, in lower case. Sentences lie end to end: premise, hypothesis, premise, ..."""
 
     spelling: list[str]  # the file's words, in the order of their first use
     words: np.ndarray  # (words of all sentences,) int32, places in `spelling`
@@ -40,14 +42,10 @@ class PackedFile(NamedTuple):
     unparsed_line: int  # the first line that lacks a parse; 0 where none does
 
 
-def read_file(path, lower=True, cache=None):
-    """The pairs of an SNLI file, from the cache if the same bytes have been read before.
+def read_file(path):
+    """The pairs of an SNLI file, a `PackedFile`. How many of its lines have no gold label is printed.
 
-    Args:
-        path: a file of JSON lines.
-        lower: whether words are turned into lower case.
-        cache: the folder of the arrays, by default `data/cache`. They are found by a hash of the file's bytes, so that
-            a changed file is read anew.
+    Where the same bytes have been read before, it comes from `data/cache`: it is found by a hash of them.
 
     Raises:
         UserError: no such file, or a line that is not as SNLI's are; the message names the file and the line.
@@ -56,25 +54,19 @@ def read_file(path, lower=True, cache=None):
     require_file(path, EXPECTED)
     with path.open("rb") as file:
         content = hashlib.file_digest(file, "sha256").hexdigest()
-    stored = Path(cache or place("cache")) / f"snli-{FORMAT}-{'lower' if lower else 'cased'}-{content[:32]}.npz"
+    stored = Path(place("cache"), f"snli-{FORMAT}-{content[:32]}.npz")
     packed = _load(stored)
     if packed is None:
-        packed = pack_file(path, lower)
+        packed = pack_file(path)
         _save(packed, stored)
+    if packed.skipped:
+        print(f"{path}: {packed.skipped} pairs left out: their annotators did not agree on a label")
     return packed
 
 
-class _Numbers(dict):
-    """Gives each new word the next number."""
-
-    def __missing__(self, word):
-        self[word] = number = len(self)
-        return number
-
-
-def pack_file(path, lower=True):
+def pack_file(path):
     """Reads an SNLI file line by line, without a cache; otherwise as `read_file`."""
-    numbers = _Numbers()
+    numbers = defaultdict(itertools.count().__next__)  # a new word gets the next number
     words, transitions = array("i"), array("b")
     lengths, labels = array("i"), array("b")
     skipped = unparsed_line = 0
@@ -82,11 +74,10 @@ def pack_file(path, lower=True):
     # Three hypotheses share a premise, and short hypotheses come again: many sentences are taken apart only once.
     @functools.lru_cache(maxsize=1 << 15)
     def pack(text, is_parse):
-        text = text.lower() if lower else text
         if is_parse:
-            tokens, steps = parse(text)
+            tokens, steps = parse(text.lower())
         else:
-            tokens = tokenize(text)
+            tokens = tokenize(text.lower())
             steps = [PADDING] * (2 * len(tokens) - 1)
         if not tokens:
             raise ValueError("an empty sentence")
@@ -201,8 +192,7 @@ def tokenize(sentence):
 
 def _save(packed, stored):
     """Writes beside and renames over: another process sees a whole file or none."""
-    arrays = packed._asdict()
-    arrays["spelling"] = np.frombuffer(json.dumps(packed.spelling).encode(), dtype=np.uint8)
+    arrays = packed._asdict() | {"spelling": json.dumps(packed.spelling)}
     try:
         with beside(stored) as making:
             np.savez(making / stored.name, **arrays)
@@ -215,10 +205,9 @@ def _load(stored):
     """The arrays of a cached file; None if there is none, or if it is damaged."""
     try:
         with np.load(stored, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in PackedFile._fields}
-        found["spelling"] = json.loads(found["spelling"].tobytes())
-        found["skipped"], found["unparsed_line"] = int(found["skipped"]), int(found["unparsed_line"])
-        return PackedFile(**found)
+            found = [arrays[name] for name in PackedFile._fields]
+        spelling, *packed, skipped, unparsed_line = found
+        return PackedFile(json.loads(spelling.item()), *packed, skipped.item(), unparsed_line.item())
     except FileNotFoundError:
         return None
     except Exception as error:  # NumPy fails in many ways on damaged files: zip, zlib, key, value, memory errors

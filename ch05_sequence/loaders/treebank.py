@@ -12,11 +12,10 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
-from ch05_sequence.loaders.snli import PAD, PADDING, REDUCE, SHIFT, Sentences, Vocabulary, tell_unknown
+from ch05_sequence.loaders.snli import REDUCE, SHIFT, Vocabulary, sentences_of, tell_unknown
 from ch05_sequence.loaders.snli_file import shorten
 from common.errors import UserError
 from common.files import read_lines
-from common.packed import Packed
 
 CLASSES = ("negative", "positive")
 NO_NODE = -1  # what fills up the labels of the nodes
@@ -79,14 +78,11 @@ class Trees(Dataset):
     Args:
         trees: from `read_trees`.
         vocabulary: of the training split.
-        path: of the file, for messages.
     """
 
-    def __init__(self, trees, vocabulary, path):
-        self.trees, self.vocabulary, self.path = trees, vocabulary, path
+    def __init__(self, trees, vocabulary):
+        self.trees, self.vocabulary = trees, vocabulary
         self.lengths = torch.tensor([len(words) for words, _, _ in trees])
-        self._words = Packed([torch.tensor(vocabulary.lookup(words)) for words, _, _ in trees])
-        self._moves, self._labels = (Packed([torch.tensor(tree[part]) for tree in trees]) for part in (1, 2))
 
     def __len__(self):
         return len(self.trees)
@@ -98,12 +94,10 @@ class Trees(Dataset):
 
     def __getitems__(self, indices):
         """A batch: `Sentences`, the classes of the roots, (batch,), and the labels of all nodes, (batch, moves)."""
-        words, moves, labels = (
-            pad_sequence([part[index] for index in indices], batch_first=True, padding_value=fill)
-            for part, fill in ((self._words, PAD), (self._moves, PADDING), (self._labels, NO_NODE))
-        )
-        roots = torch.stack([self._labels[index][-1] for index in indices])
-        return Sentences(words, self.lengths[indices], moves), (roots > NEUTRAL).long(), labels
+        words, moves, labels = zip(*(self.trees[index] for index in indices))
+        sentences = sentences_of([*map(self.vocabulary.lookup, words)], moves)
+        classes = torch.tensor([int(of_nodes[-1] > NEUTRAL) for of_nodes in labels])
+        return sentences, classes, pad_sequence([*map(torch.tensor, labels)], True, NO_NODE)
 
 
 def open_treebank(data, vocabulary=None):
@@ -121,9 +115,7 @@ def open_treebank(data, vocabulary=None):
     """
     folder = Path(data, "trees") if Path(data, "trees").is_dir() else Path(data)
     paths = {split: folder / f"{split}.txt" for split in ("train", "dev", "test")}
-    trees = {split: read_trees(paths[split]) for split in ("train", "dev")}
-    if paths["test"].is_file():
-        trees["test"] = read_trees(paths["test"])
+    trees = {split: read_trees(path) for split, path in paths.items() if split != "test" or path.is_file()}
     kept_apart = {tuple(words) for split in trees if split != "train" for words, _, _ in trees[split]}
     training = [tree for tree in trees["train"] if tuple(tree[0]) not in kept_apart]
     if left_out := len(trees["train"]) - len(training):
@@ -131,15 +123,12 @@ def open_treebank(data, vocabulary=None):
     if "test" not in trees:
         order = np.random.default_rng(0).permutation(len(training))
         tenth = set(order[: len(training) // 10].tolist())
-        trees["test"], paths["test"] = trees["dev"], paths["dev"]
-        trees["dev"], paths["dev"] = [training[index] for index in sorted(tenth)], paths["train"]
+        trees["test"], trees["dev"] = trees["dev"], [training[index] for index in sorted(tenth)]
         training = [tree for index, tree in enumerate(training) if index not in tenth]
         print(f"no test.txt: dev.txt is the test; {len(tenth)} sentences of train.txt choose the weights instead")
-    trees["train"] = training
-    vocabulary = vocabulary or Vocabulary(Counter(word for words, _, _ in training for word in words))
-    for split in ("dev", "test"):
-        trees[split] = without_neutral(trees[split], split)
-    return {split: Trees(trees[split], vocabulary, paths[split]) for split in paths}
+    vocabulary = vocabulary or Vocabulary.of_counts(Counter(word for words, _, _ in training for word in words))
+    splits = {"train": training} | {split: without_neutral(trees[split], split) for split in ("dev", "test")}
+    return {split: Trees(part, vocabulary) for split, part in splits.items()}
 
 
 def open_trees(path, vocabulary):
@@ -148,7 +137,7 @@ def open_trees(path, vocabulary):
     if not trees:
         raise UserError(f"{path}: only neutral sentences; expected negative and positive ones")
     tell_unknown(path, [word for words, _, _ in trees for word in words], vocabulary)
-    return Trees(trees, vocabulary, path)
+    return Trees(trees, vocabulary)
 
 
 def without_neutral(trees, name):

@@ -7,7 +7,6 @@ import zipfile
 import zlib
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from ch05_sequence.loaders.snli import PAD, UNKNOWN
@@ -19,14 +18,14 @@ from data import place
 LARGEST = torch.finfo(torch.float32).max
 
 
-def load_vectors(source, vocabulary, dimension, cache=None):
+def load_vectors(source, vocabulary, dimension):
     """The vectors of a vocabulary's words, as the weight of its embedding; prints how many words have one.
 
     A word without a vector gets random numbers, as widely spread as the vectors that were found; padding gets zeros.
 
     Args:
         source: a file in GloVe's format, or the name of Stanford's vectors, such as `glove.6B.300d`. These are
-            downloaded into the folder `cache` (`data/cache`), nearly a gigabyte, unless they are there.
+            downloaded into `data/cache`, nearly a gigabyte, unless they are there.
         vocabulary: a `Vocabulary`.
         dimension: how many numbers a word has.
 
@@ -37,23 +36,20 @@ def load_vectors(source, vocabulary, dimension, cache=None):
         UserError: no such file or name, a line with other than `dimension` numbers, or no word of the vocabulary.
     """
     places = {word.encode(errors="surrogatepass"): place for place, word in enumerate(vocabulary.words)}
-    weight = np.zeros((len(vocabulary), dimension), dtype=np.float32)
-    found = np.zeros(len(vocabulary), dtype=bool)
-    with _open(source, cache) as lines:
-        for where, word, line in _entries(lines, source, dimension):
-            place = places.get(word)
-            if place is None or found[place]:
-                continue
-            weight[place] = _numbers(line, dimension, where)
-            found[place] = True
-    if not found.any():
+    weight = torch.zeros(len(vocabulary), dimension)
+    missing = torch.ones(len(vocabulary), dtype=torch.bool)
+    with _open(source) as lines:
+        for where, word, numbers in _entries(lines, source, dimension):
+            place = places.pop(word, None)  # of a word that comes twice the first counts
+            if place is not None:
+                weight.numpy()[place] = _floats(where, numbers)  # the same memory, and faster than a tensor a row
+                missing[place] = False
+    if missing.all():
         raise UserError(f"{source}: none of the {len(vocabulary)} words of the data is in it; expected most of them")
-    spread = weight[found].std().item()
-    missing = ~found
+    spread = weight[~missing].numpy().std().item()
     missing[PAD] = False
-    weight = torch.from_numpy(weight)
-    weight[torch.from_numpy(missing)] = torch.randn(int(missing.sum()), dimension) * spread
-    unknown = [vocabulary.words[place] for place in missing.nonzero()[0] if place != UNKNOWN]
+    weight[missing] = torch.randn(int(missing.sum()), dimension) * spread
+    unknown = [vocabulary.words[place] for place in missing.nonzero().flatten().tolist() if place != UNKNOWN]
     total = len(vocabulary) - 2  # without <unk> and <pad>
     known = total - len(unknown)
     examples = f", such as {' '.join(unknown[:5])}" if unknown else ""
@@ -64,30 +60,24 @@ def load_vectors(source, vocabulary, dimension, cache=None):
     return weight
 
 
-def frequent_vectors(source, count=20_000, cache=None):
+def frequent_vectors(source, count=20_000):
     """The first words of a file, in GloVe's files the most frequent, a list, and their vectors, (words, dimension)."""
-    with _open(source, cache) as file:
-        # The first line may be the file's size.
-        first, second = file.readline(), file.readline()
-    dimension = (second.strip() or first.strip()).count(b" ")
-    if not dimension:
+    with _open(source) as lines:
+        entries = [*itertools.islice(_entries(lines, source), count)]
+    if not entries:
         raise UserError(f"{source}: no vectors; expected a word and its numbers a line")
-    words, rows = [], []
-    with _open(source, cache) as file:
-        for where, word, line in itertools.islice(_entries(file, source, dimension), count):
-            words.append(word.decode(errors="replace"))
-            rows.append(_numbers(line, dimension, where))
-    return words, torch.tensor(rows)
+    words = [word.decode(errors="replace") for _, word, _ in entries]
+    return words, torch.tensor([_floats(where, numbers) for where, _, numbers in entries])
 
 
-def _numbers(line, dimension, where):
+def _floats(where, numbers):
     try:
-        numbers = [float(number) for number in line.rsplit(b" ", dimension)[1:]]
+        floats = [*map(float, numbers.split(b" "))]
     except ValueError as error:
-        raise UserError(f"{where}: {error}; expected a word and {dimension} numbers") from None
-    if not all(abs(number) <= LARGEST for number in numbers):
-        raise UserError(f"{where}: a number that is not finite in float32; expected {dimension} that are")
-    return numbers
+        raise UserError(f"{where}: {error}; expected a word and its numbers") from None
+    if not all(abs(number) <= LARGEST for number in floats):
+        raise UserError(f"{where}: a number that is not finite in float32; expected {len(floats)} that are")
+    return floats
 
 
 def _is_number(text):
@@ -98,22 +88,27 @@ def _is_number(text):
     return True
 
 
-def _entries(lines, source, dimension):
-    """Of each line where it stands, for messages, its word, and the line itself, as bytes."""
+def _entries(lines, source, dimension=None):
+    """Of each line where it stands, for messages, its word, and its numbers, as bytes; by default as many as are in the
+    first line."""
     for number, (where, line) in enumerate(bare_lines(lines, source), 1):
         line = line.rstrip()
         spaces = line.count(b" ")
-        if number == 1 and spaces == 1 and dimension > 1:
+        if number == 1 and spaces == 1 and dimension != 1:
             continue  # word2vec's and fastText's files begin with their size
-        word = line.partition(b" ")[0] if spaces == dimension else line.rsplit(b" ", dimension)[0]
-        # The 840B file has words with spaces in them, such as ". . ."; a number too many is no part of a word.
+        dimension = dimension or max(1, spaces)
+        word, _, numbers = line.partition(b" ")
+        if spaces > dimension:  # the 840B file has words with spaces in them, such as ". . ."
+            word = line.rsplit(b" ", dimension)[0]
+            numbers = line[len(word) + 1 :]
+        # A number too many is no part of a word.
         if spaces < dimension or (spaces > dimension and _is_number(word.rpartition(b" ")[2])):
             raise UserError(f"{where}: {spaces} numbers after the word; expected {dimension} (--embed-dim)")
-        yield where, word, line
+        yield where, word, numbers
 
 
 @contextlib.contextmanager
-def _open(source, cache):
+def _open(source):
     """The lines of the file, or those in the archive of Stanford's vectors of that name."""
     if Path(source).exists():
         require_file(source, "word vectors in GloVe's format")
@@ -126,7 +121,7 @@ def _open(source, cache):
     if not name or name[1] not in GloVe.url:
         raise UserError(f"{source}: no such file, nor a name such as glove.6B.300d ({', '.join(GloVe.url)})")
     url = GloVe.url[name[1]]
-    archive = Path(cache or place("cache")) / url.rpartition("/")[2]
+    archive = Path(place("cache")) / url.rpartition("/")[2]
     if not zipfile.is_zipfile(archive):
         downloads.download(url, archive, largest=4 << 30, check=_check)
     try:

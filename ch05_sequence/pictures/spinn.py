@@ -80,52 +80,49 @@ def save_steps(texts, moves, path):
     plt.close(figure)
 
 
-def draw_tree(axis, words, moves, title, other=frozenset()):
-    """Draws the tree that the moves build; nodes over words that no node of `other` stands over are red."""
-    places, stack, next_word = {}, [], 0
-    for move in moves:
-        if move == SHIFT:
-            axis.text(next_word, -0.25, words[next_word], ha="center", va="top", rotation=60, fontsize=8)
-            stack.append((next_word, next_word + 1, next_word, 0))
-            next_word += 1
-        elif move == REDUCE:
-            right, left = stack.pop(), stack.pop()
-            start, end, x, y = left[0], right[1], (left[2] + right[2]) / 2, max(left[3], right[3]) + 1
-            colour = "tab:red" if other and (start, end) not in other else "tab:blue"
-            for _, _, child_x, child_y in (left, right):
-                axis.plot([child_x, x], [child_y, y], color=colour, linewidth=1.2, zorder=1)
-            axis.scatter([x], [y], s=16, color=colour, zorder=2)
-            stack.append((start, end, x, y))
-            places[start, end] = (x, y)
+def spans(node, start=0):
+    """The nodes of a tree, a set: each as the place of its first word and that behind its last; words are nodes too."""
+    if isinstance(node, str):
+        return {(start, start + 1)}
+    left = spans(node[0], start)
+    right = spans(node[1], max(end for _, end in left))
+    return left | right | {(start, max(end for _, end in right))}
+
+
+def draw_tree(axis, tree, title, other):
+    """Draws a tree; nodes over words that no node of `other`, from `spans`, stands over are red."""
+
+    def draw(node, start):
+        """Draws the node over the words from `start` on; the place behind its last word, and its own x and y."""
+        if isinstance(node, str):
+            axis.text(start, -0.25, node, ha="center", va="top", rotation=60, fontsize=8)
+            return start + 1, start, 0
+        middle, *left = draw(node[0], start)
+        end, *right = draw(node[1], middle)
+        x, y = (left[0] + right[0]) / 2, max(left[1], right[1]) + 1
+        colour = "tab:blue" if (start, end) in other else "tab:red"
+        for child_x, child_y in (left, right):
+            axis.plot([child_x, x], [child_y, y], color=colour, linewidth=1.2, zorder=1)
+        axis.scatter([x], [y], s=16, color=colour, zorder=2)
+        return end, x, y
+
+    words, _, height = draw(tree, 0)
     axis.set_title(title, fontsize=10)
-    axis.set(xlim=(-0.7, len(words) - 0.3), ylim=(-2.6, max((y for _, y in places.values()), default=1) + 0.5))
+    axis.set(xlim=(-0.7, words - 0.3), ylim=(-2.6, max(height, 1) + 0.5))
     axis.axis("off")
-
-
-def spans(moves):
-    """The nodes of a tree, each as the place of its first word and that behind its last."""
-    found, stack, next_word = set(), [], 0
-    for move in moves:
-        if move == SHIFT:
-            stack.append((next_word, next_word + 1))
-            next_word += 1
-        elif move == REDUCE:
-            right, left = stack.pop(), stack.pop()
-            stack.append((left[0], right[1]))
-            found.add(stack[-1])
-    return found
 
 
 def save_parse(texts, predicted, gold, path):
     """Draws the tree as predicted beside that of the data, for the first of some sentences that was parsed wrong."""
     wrong = [place for place, moves in enumerate(gold) if predicted[place][: len(moves)] != moves]
     place = wrong[0] if wrong else near_length(texts, WORDS_OF_STEPS)
-    words, predicted, gold = texts[place], predicted[place], gold[place]
+    words = texts[place]
+    trees = [shift_reduce(words, moves[place])[-1][1][0] for moves in (gold, predicted)]
     figure, axes = plt.subplots(1, 2, figsize=(max(8, 0.75 * len(words)), 4), layout="constrained")
-    gold_spans, found = spans(gold), spans(predicted)
-    draw_tree(axes[0], words, gold, "the parse in the data")
-    right = f"{len(found & gold_spans)} of {len(gold_spans)} nodes right"
-    draw_tree(axes[1], words, predicted, f"as the tracker parses it: {right}", gold_spans)
+    in_data, found = map(spans, trees)
+    right = f"{len(found & in_data) - len(words)} of {len(words) - 1} nodes right"
+    draw_tree(axes[0], trees[0], "the parse in the data", in_data)
+    draw_tree(axes[1], trees[1], f"as the tracker parses it: {right}", in_data)
     figure.savefig(path, dpi=120)
     plt.close(figure)
 
