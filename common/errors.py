@@ -4,6 +4,7 @@ import contextlib
 import errno
 import re
 
+from common import HERE
 from common.names import printable
 
 # What has to be given back when a program ends, however it ends.
@@ -36,4 +37,7 @@ def told(error):
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in text:
         asked = re.search(r"(tried|unable) to allocate [\d.]+ \w+", text, re.IGNORECASE)
         return f"not enough memory{f' ({asked[0].lower()})' if asked else ''}; try a smaller batch or a smaller network"
+    # torch writes down which files it came through, and cannot where the locale is C and a folder's name is no ASCII.
+    if "Unable to cast Python instance of type <class 'str'>" in text and printable(HERE) != str(HERE):
+        return f"{printable(HERE)}: a folder whose name torch cannot write in this locale; set PYTHONUTF8=1"
     return None
