@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from common.errors import UserError, at_end, told
+from common.errors import SHARED, UserError, at_end, told
 from common.streams import mend_streams
 
 PRECISIONS = ["off", "bf16", "fp16"]
@@ -286,8 +286,7 @@ def dispatch(args, train, *, evaluate=None, predict=None, download=None):
 
 def _worker_ended(error):
     """What to say when a loader process has ended, as one does where `/dev/shm` is too small for its batches."""
-    shared = Path("/dev/shm")
-    free = f"; {shared} has {shutil.disk_usage(shared).free >> 20} MB free" if shared.exists() else ""
+    free = f"; {SHARED} has {shutil.disk_usage(SHARED).free >> 20} MB free" if SHARED.exists() else ""
     return f"{str(error).splitlines()[0]}{free}: enlarge it, or try --workers 0"
 
 
