@@ -290,9 +290,17 @@ def _worker_ended(error):
     return f"{str(error).splitlines()[0]}{free}: enlarge it, or try --workers 0"
 
 
+def draw_into_files():
+    """Pictures go to files: a window would need a screen, and a notebook's way needs what only its environment has."""
+    os.environ["MPLBACKEND"] = "Agg"
+    if "matplotlib" in sys.modules:
+        sys.modules["matplotlib"].use("Agg")
+
+
 def run(main):
     """Calls `main()`; a user's mistake or a full disk ends with exit status 2, Ctrl-C with 130, each with a line."""
     mend_streams()
+    draw_into_files()
     # A scheduler ends a job with SIGTERM: treated as Ctrl-C, it saves before it goes.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     reason = None

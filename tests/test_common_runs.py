@@ -145,6 +145,14 @@ def test_scoring_writes_beside_the_summary(trained):
     assert folder == trained / "evaluation_my_words.jsonl" and folder.is_dir()
     assert json.loads((trained / "evaluation_my_words.jsonl.json").read_text())["accuracy"] == 0.5
     assert (trained / "summary.json").read_text() == before
+    assert len(report.evaluation(trained, 70 * "\U00020000" + ".jsonl", {}).name.encode()) < 250
+
+
+def test_a_backend_of_a_notebooks_environment_costs_no_picture():
+    """Jupyter leaves its own in the environment of what is started from it."""
+    code = "from common import cli; import matplotlib.pyplot as plt; cli.run(lambda: plt.figure().canvas.draw())"
+    environment = ENVIRONMENT | {"MPLBACKEND": "module://no_such.backend"}
+    assert subprocess.run([sys.executable, "-c", code], env=environment, cwd=ROOT, timeout=60).returncode == 0
 
 
 def test_an_out_that_is_a_file_is_refused(tmp_path, capsys):
