@@ -43,7 +43,7 @@ def flags(doc, *, epochs, batch_size, lr, **recipe):
     parser = cli.parser(doc, **usual, predict="SENTENCE", predict_type=printable)
     parser.set_defaults(compile=False, data=None)
     add = parser.add_argument
-    add("--embed-dim", type=cli.positive_int, help="(default: %(default)s)")
+    add("--embed-dim", type=cli.whole(2, 1_000_000), help="(default: %(default)s)")
     add("--hidden-size", type=cli.positive_int, help="(default: %(default)s)")
     add("--dropout", type=cli.share, help="of the classifier (default: %(default)s)")
     add("--word-spread", type=cli.positive_float, default=1.0, help="of random word vectors (default: %(default)s)")

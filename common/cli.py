@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from common.errors import UserError, at_end, told
+from common.errors import SHARED, UserError, at_end, told
 from common.streams import mend_streams
 
 PRECISIONS = ["off", "bf16", "fp16"]
@@ -286,14 +286,21 @@ def dispatch(args, train, *, evaluate=None, predict=None, download=None):
 
 def _worker_ended(error):
     """What to say when a loader process has ended, as one does where `/dev/shm` is too small for its batches."""
-    shared = Path("/dev/shm")
-    free = f"; {shared} has {shutil.disk_usage(shared).free >> 20} MB free" if shared.exists() else ""
+    free = f"; {SHARED} has {shutil.disk_usage(SHARED).free >> 20} MB free" if SHARED.exists() else ""
     return f"{str(error).splitlines()[0]}{free}: enlarge it, or try --workers 0"
+
+
+def draw_into_files():
+    """Pictures go to files: a window would need a screen, and a notebook's way needs what only its environment has."""
+    os.environ["MPLBACKEND"] = "Agg"
+    if "matplotlib" in sys.modules:
+        sys.modules["matplotlib"].use("Agg")
 
 
 def run(main):
     """Calls `main()`; a user's mistake or a full disk ends with exit status 2, Ctrl-C with 130, each with a line."""
     mend_streams()
+    draw_into_files()
     # A scheduler ends a job with SIGTERM: treated as Ctrl-C, it saves before it goes.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     reason = None

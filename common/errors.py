@@ -3,7 +3,10 @@
 import contextlib
 import errno
 import re
+import shutil
+from pathlib import Path
 
+from common import HERE
 from common.names import printable
 
 # What has to be given back when a program ends, however it ends.
@@ -12,6 +15,7 @@ at_end = contextlib.ExitStack()
 # A disk that is full or damaged, what belongs to somebody else, a name that cannot be: no fault of a program.
 OUTSIDE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EACCES, errno.EPERM, errno.EROFS}
 OUTSIDE |= {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EMFILE, errno.ENFILE}
+SHARED = Path("/dev/shm")
 
 
 class UserError(Exception):
@@ -27,13 +31,20 @@ def told(error):
     """What a user is told in a line of what has ended a program; None where the fault is the program's own."""
     if isinstance(error, UserError):
         return str(error)
-    if isinstance(error, OSError) and error.errno in OUTSIDE:
-        return f"{printable(str(error.filename))}: {error.strerror}" if error.filename else error.strerror
-    text = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.errno in OUTSIDE and error.filename:
+        return f"{printable(str(error.filename))}: {error.strerror}"
     if is_full(error):
-        return "No space left on device"
+        # Loader processes need it for their locks and batches, and do not say where there was no room.
+        free = shutil.disk_usage(SHARED).free if SHARED.exists() else 1 << 20
+        return "No space left on device" + f"; {SHARED} is full: enlarge it, or try --workers 0" * (free < 1 << 20)
+    if isinstance(error, OSError) and error.errno in OUTSIDE:
+        return error.strerror
+    text = " ".join(str(error).split())
     # torch has an error of its own for GPUs alone.
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in text:
         asked = re.search(r"(tried|unable) to allocate [\d.]+ \w+", text, re.IGNORECASE)
         return f"not enough memory{f' ({asked[0].lower()})' if asked else ''}; try a smaller batch or a smaller network"
+    # torch writes down which files it came through, and cannot where the locale is C and a folder's name is no ASCII.
+    if "Unable to cast Python instance of type <class 'str'>" in text and printable(HERE) != str(HERE):
+        return f"{printable(HERE)}: a folder whose name torch cannot write in this locale; set PYTHONUTF8=1"
     return None

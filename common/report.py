@@ -165,7 +165,7 @@ def evaluation(out, split, figures):
     Returns:
         a folder of that name, for pictures.
     """
-    name = "evaluation_" + re.sub(r"[^\w.-]+", "_", Path(split).name)[:80]
+    name = "evaluation_" + re.sub(r"[^\w.-]+", "_", Path(split).name)[:55]  # letters of up to four bytes
     write_json(folder(out) / f"{name}.json", {"split": str(split), **figures})
     return folder(Path(out, name))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from common.cli import Parser, describe
+from common.cli import Parser, describe, draw_into_files
 from common.errors import told
 from common.streams import mend_streams
 
@@ -51,10 +51,7 @@ def tour(doc, flags=(), device=True):
     if shell:
         _show_pictures(shell, args.out)
         return args
-    # A picture goes to a file; a window would need a screen.
-    os.environ["MPLBACKEND"] = "Agg"
-    if "matplotlib" in sys.modules:
-        sys.modules["matplotlib"].use("Agg")
+    draw_into_files()
     mend_streams(_Headings(frame))
     sys.excepthook = _end
     # A spawned process, such as a loader's worker, begins with running the file that `__main__` says it was run from:

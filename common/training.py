@@ -180,12 +180,14 @@ class Training:
             {**parts, "stopping": self.stopping, "best": self.best}, write, filename_pattern="last.pt"
         )
 
+        not_finite = TerminateOnNan()
+        not_finite.logger.disabled = True  # `run` tells it
         on = self.trainer.add_event_handler
         on(Events.STARTED, self.seed_epochs)
         on(Events.EPOCH_STARTED, self.shuffle_anew)
         if scheduler:
             on(Events.ITERATION_STARTED, parts["scheduler"])
-        on(Events.ITERATION_COMPLETED, TerminateOnNan())
+        on(Events.ITERATION_COMPLETED, not_finite)
         on(Events.ITERATION_COMPLETED, self.save_when_interrupted)
         on(Events.EPOCH_COMPLETED, self.end_epoch)
         _show_progress(self.trainer, "epoch", lambda loss: {"loss": loss.item()})

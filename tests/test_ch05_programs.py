@@ -282,6 +282,7 @@ def test_a_users_mistake_is_told_in_a_line(trained, program, tmp_path):
     )
     assert "best.pt: no such checkpoint; train first" in fails("--evaluate", "test")
     assert "--freeze-vectors belongs to --vectors" in fails("--freeze-vectors")
+    assert "'1' is not a whole number from 2 to" in fails("--embed-dim", 1)
     assert "'1' is not" in fails("--dropout", "1")
     assert "--batch-size 1: expected 2" in fails("--batch-size", 1)
     assert "no such file" in fails("--vectors", tmp_path / "no.txt")

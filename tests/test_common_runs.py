@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
 
-from common import checkpoints, cli, report
+from common import checkpoints, cli, errors, report
 from common.cli import UserError
 from common.pictures import save_confusion
 from tests import tiny_program
@@ -144,6 +145,14 @@ def test_scoring_writes_beside_the_summary(trained):
     assert folder == trained / "evaluation_my_words.jsonl" and folder.is_dir()
     assert json.loads((trained / "evaluation_my_words.jsonl.json").read_text())["accuracy"] == 0.5
     assert (trained / "summary.json").read_text() == before
+    assert len(report.evaluation(trained, 70 * "\U00020000" + ".jsonl", {}).name.encode()) < 250
+
+
+def test_a_backend_of_a_notebooks_environment_costs_no_picture():
+    """Jupyter leaves its own in the environment of what is started from it."""
+    code = "from common import cli; import matplotlib.pyplot as plt; cli.run(lambda: plt.figure().canvas.draw())"
+    environment = ENVIRONMENT | {"MPLBACKEND": "module://no_such.backend"}
+    assert subprocess.run([sys.executable, "-c", code], env=environment, cwd=ROOT, timeout=60).returncode == 0
 
 
 def test_an_out_that_is_a_file_is_refused(tmp_path, capsys):
@@ -186,6 +195,16 @@ def test_what_lies_outside_the_program_is_told_in_a_line(fail, line, monkeypatch
     assert end.value.code == 2 and capsys.readouterr().err.startswith(f"program.py: {line}")
     with pytest.raises(FileNotFoundError):  # more often a mistake in the program, which a traceback finds
         cli.run(lambda: os.listdir("nowhere"))
+
+
+def test_a_folder_that_torch_cannot_name_is_told(monkeypatch):
+    """In the locale C, a folder with other letters than ASCII's: xor_static_graph.py."""
+    error = RuntimeError(
+        "Unable to cast Python instance of type <class 'str'> to C++ type '?' (#define PYBIND11_DETAIL"
+    )
+    assert errors.told(error) is None
+    monkeypatch.setattr(errors, "HERE", Path("/home/" + "Übung".encode().decode("ascii", "surrogateescape")))
+    assert errors.told(error).startswith("/home/Übung: a folder whose name torch cannot write")
 
 
 def test_a_picture_that_cannot_be_drawn_costs_a_line_and_not_the_run(tmp_path, capsys):

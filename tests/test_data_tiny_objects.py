@@ -1,13 +1,14 @@
 """The embedded pictures of ten classes: reproducible, in the layout of a folder of classes, whole or absent."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from ch04_vision.loaders.cifar import CLASSES
-from data import tiny_objects
+from data import sample_folder, tiny_objects
 from data.sample_folder import make_sample
 from data.tiny_objects import make_tiny_objects
 from data.tiny_pictures.drawings import OBJECTS
@@ -91,3 +92,17 @@ def test_an_interrupted_sample_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         make_sample(tmp_path / "sample", {"sample": "halves"}, write)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--seed", "-1"], "is not a whole number from 0 to 4294967295"),
+        (["--out", __file__], "no sample of tiny objects (it has no sample.json)"),
+    ],
+)
+def test_a_maker_tells_a_mistake_in_a_line(flags, told, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["tiny_objects.py", "--out", str(tmp_path / "made"), *flags])
+    with pytest.raises(SystemExit) as end:
+        sample_folder.main(make_tiny_objects, "Draw them.")
+    assert end.value.code == 2 and told in capsys.readouterr().err and not (tmp_path / "made").exists()
