@@ -17,6 +17,8 @@ from common.files import bare_lines, require_file
 from data import place
 
 LARGEST = torch.finfo(torch.float32).max
+# What zipfile raises for a damaged archive.
+DAMAGES = OSError, EOFError, RuntimeError, NotImplementedError, UnicodeError, zipfile.BadZipFile, zlib.error
 
 
 def load_vectors(source, vocabulary, dimension, cache=None):
@@ -135,7 +137,7 @@ def _open(source, cache):
                 raise UserError(f"{archive}: no {source}.txt in it, only {', '.join(files.namelist())}")
             with files.open(f"{source}.txt") as file:
                 yield file
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except DAMAGES as error:
         raise UserError(f"{archive}: damaged ({error}); delete it, and it is fetched again") from None
 
 
