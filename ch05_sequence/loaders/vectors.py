@@ -16,6 +16,8 @@ from common.files import bare_lines, require_file
 from data import place
 
 LARGEST = torch.finfo(torch.float32).max
+# What zipfile raises for a damaged archive.
+DAMAGES = OSError, EOFError, RuntimeError, NotImplementedError, UnicodeError, zipfile.BadZipFile, zlib.error
 
 
 def load_vectors(source, vocabulary, dimension):
@@ -130,7 +132,7 @@ def _open(source):
                 raise UserError(f"{archive}: no {source}.txt in it, only {', '.join(files.namelist())}")
             with files.open(f"{source}.txt") as file:
                 yield file
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except DAMAGES as error:
         raise UserError(f"{archive}: damaged ({error}); delete it, and it is fetched again") from None
 
 
