@@ -94,7 +94,9 @@ def train(args, title, task, model, criterion, opt, splits, draw):
     )
     if args.batch_size < 2 * idist.get_world_size():
         raise UserError(f"--batch-size {args.batch_size}: expected 2 a process or more, for batch normalisation")
-    loader = batches.loader(splits["train"], args, training=True, lengths=splits["train"].lengths)
+    # Hypotheses of one premise, with their different labels, in one batch: what tells them apart is learnt sooner.
+    like = dict(lengths=splits["train"].lengths, groups=getattr(splits["train"], "premises", None))
+    loader = batches.loader(splits["train"], args, training=True, **like)
 
     def validate(model):
         figures, _ = score(args, task, model, criterion, splits["dev"])

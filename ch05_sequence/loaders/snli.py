@@ -17,7 +17,7 @@ from ch05_sequence.loaders.snli_file import LABELS, PADDING, REDUCE, SHIFT, pars
 from common.cli import UserError
 
 __all__ = ["LABELS", "PAD", "PADDING", "REDUCE", "SHIFT", "UNKNOWN", "Pairs", "Sentences", "Vocabulary"]
-__all__ += ["open_file", "open_snli", "parse", "require_parses", "together", "tokenize"]
+__all__ += ["distinct", "open_file", "open_snli", "parse", "require_parses", "together", "tokenize"]
 
 UNKNOWN, PAD = 0, 1
 
@@ -32,6 +32,15 @@ class Sentences(NamedTuple):
     def to(self, device, non_blocking=False):
         """The same batch on another device."""
         return Sentences(*(part if part is None else part.to(device, non_blocking=non_blocking) for part in self))
+
+
+def distinct(sentences):
+    """Each sentence of a batch once, as `Sentences`, and for each sentence of the batch its row there, (batch,)."""
+    words, _, moves = sentences
+    _, rows = (words if moves is None else torch.cat((words, moves), 1)).unique(dim=0, return_inverse=True)
+    places = torch.arange(len(rows), device=rows.device)
+    one = rows.new_zeros(int(rows.max()) + 1).scatter_(0, rows, places)
+    return Sentences(*(part if part is None else part[one.to(part.device)] for part in sentences)), rows
 
 
 def together(first, second):
@@ -89,6 +98,7 @@ class Pairs(Dataset):
 
     Attributes:
         lengths: (pairs,) int64; pairs with near numbers have premises and hypotheses of like length.
+        premises: (pairs,) int64; pairs of one premise have one number, from 0 up.
         skipped: how many pairs of the file have no gold label and are left out.
         has_parses: whether every sentence of the file has a parse; without, batches have no transitions.
     """
@@ -104,6 +114,7 @@ class Pairs(Dataset):
         self._lengths = torch.from_numpy(packed.lengths[rows].astype(np.int64))
         self._labels = torch.from_numpy(packed.labels[rows].astype(np.int64))
         self.lengths = interleave(*self._lengths.unbind(1))
+        self.premises = torch.from_numpy(np.unique(number_premises(packed)[rows], return_inverse=True)[1])
 
     def __len__(self):
         return len(self._labels)
@@ -138,6 +149,13 @@ def starts_of(packed):
     """Where each sentence of a `PackedFile` starts in its words, (pairs, 2) int64."""
     ends = packed.lengths.ravel().cumsum(dtype=np.int64)
     return ends.reshape(-1, 2) - packed.lengths
+
+
+def number_premises(packed):
+    """For each pair of a `PackedFile` the number of its premise, in the order of their first use, (pairs,) int64."""
+    starts, lengths, numbers = starts_of(packed)[:, 0], packed.lengths[:, 0], {}
+    premises = (packed.words[start : start + length].tobytes() for start, length in zip(starts, lengths))
+    return np.array([numbers.setdefault(premise, len(numbers)) for premise in premises])
 
 
 def pad(packed, starts, lengths, fill):
@@ -229,16 +247,14 @@ def split_by_premise(packed, path, seed=0):
 
     Pairs that share a premise stay together: a premise known from training would give a part of the answer away.
     """
-    starts, lengths = starts_of(packed)[:, 0], packed.lengths[:, 0]
-    numbers = {}
-    premises = [packed.words[start : start + length].tobytes() for start, length in zip(starts, lengths)]
-    premises = np.array([numbers.setdefault(premise, len(numbers)) for premise in premises])
-    places = np.random.default_rng(seed).permutation(len(numbers))[premises]
+    premises = number_premises(packed)
+    count = premises.max() + 1
+    places = np.random.default_rng(seed).permutation(count)[premises]
     first_dev, first_test = np.sort(places)[[len(places) * 72 // 100, len(places) * 4 // 5]]
     splits = {"train": places < first_dev, "dev": (places >= first_dev) & (places < first_test)}
     splits = {split: rows.nonzero()[0] for split, rows in (splits | {"test": places >= first_test}).items()}
     if not all(rows.size for rows in splits.values()):
-        raise UserError(f"{path}: {len(numbers)} premises; expected some to train on, to choose by, and to score")
+        raise UserError(f"{path}: {count} premises; expected some to train on, to choose by, and to score")
     return splits
 
 
