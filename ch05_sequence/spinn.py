@@ -9,9 +9,11 @@ spinn_fast, three times as fast, as long as both give the same answers: change a
 page's code that runs. A printed line says which.
 
 Training goes along the trees of the data. With a tracker, it learns on the way to say the next move, and at the end the
-network reads plain sentences (`--transitions predicted`); with `--tracker-dim 0` there is none, and every
-sentence needs its parse: `--predict "((A man) sleeps)" ...`. A run leaves `steps.png` (figure 5.10), `parse.png`,
-`plan.png`, `words.png`, `confusion.png`, `curves.png` and the weights in `runs/spinn`.
+network reads plain sentences (`--transitions predicted`). On the page Reduce is told what the tracker has seen, too
+(`--tracking`): so told, it learns the sample by heart, and after seven epochs answers 0.79 of the development pairs
+right, not 0.88. With `--tracker-dim 0` there is no tracker, and every sentence needs its parse:
+`--predict "((A man) sleeps)" ...`. A run leaves `steps.png` (figure 5.10), `parse.png`, `plan.png`, `words.png`,
+`confusion.png`, `curves.png` and the weights in `runs/spinn`.
 """
 
 import functools
@@ -21,7 +23,7 @@ from ignite.metrics import Loss
 from torch import nn
 
 from ch05_sequence import classify, entailment
-from ch05_sequence.loaders.snli import LABELS, PADDING, require_parses, together
+from ch05_sequence.loaders.snli import LABELS, PADDING, distinct, require_parses, together
 from ch05_sequence.pictures import spinn as spinn_pictures
 from ch05_sequence.pictures.rnn import save_words
 from ch05_sequence.simple_rnn import RNNClassifier, set_up
@@ -29,8 +31,18 @@ from ch05_sequence.spinn_fast.batched import BatchedSPINN, agrees_with_page
 from ch05_sequence.spinn_page import SPINN
 from common import cli
 
-# The embedded pairs are so many that dropout costs more than it gives.
-DEFAULTS = dict(epochs=6, batch_size=64, lr=4e-3, embed_dim=100, hidden_size=100, dropout=0.0, clip=5.0)
+# On the embedded pairs dropout costs more than it gives.
+DEFAULTS = dict(
+    epochs=12,
+    batch_size=64,
+    lr=3e-3,
+    embed_dim=100,
+    hidden_size=100,
+    dropout=0.0,
+    clip=5.0,
+    word_rate=10.0,
+    weight_decay=0.1,
+)
 
 
 class TreeEncoder(nn.Module):
@@ -64,9 +76,10 @@ class SPINNClassifier(RNNClassifier):
 
     def forward(self, pair):
         """From (premise, hypothesis), two `Sentences`, to a dictionary: "logits", (batch, classes), and `moves`."""
-        both = together(*pair)
+        both, rows = distinct(together(*pair))  # a premise of many pairs is read once
         encoding = self.encoder(self.embed(both.words), both)
-        return {"logits": self.classifier(encoding.sentence.chunk(2)), **self.encoder.moves(encoding)}
+        moves = {name: found[rows] for name, found in self.encoder.moves(encoding).items()}
+        return {"logits": self.classifier(encoding.sentence[rows].chunk(2)), **moves}
 
 
 def move_loss(scores, transitions):
@@ -113,7 +126,8 @@ def build_encoder(args):
         Network = SPINN
         changed = ", whose answers are no longer its batched twin's" * (args.implementation == "auto")
         print(f"spinn_page.py runs{changed}")
-    spinn = Network(args.hidden_size, args.tracker_dim or None, predict=args.tracker_dim > 0)
+    of_tracker = dict(predict=args.tracker_dim > 0, tracking=args.tracking)
+    spinn = Network(args.hidden_size, args.tracker_dim or None, **of_tracker)
     return TreeEncoder(args.embed_dim, spinn, args.transitions)
 
 
@@ -158,7 +172,9 @@ def train(args):
     model = build(args, vocabulary)
     criterion, opt = set_up(args, model, vocabulary)
     criterion = functools.partial(pair_loss, criterion, args.transition_weight)
-    classify.train(args, f"SPINN, {args.transitions} moves", task(args), model, criterion, opt, splits, draw)
+    # Hypotheses of one premise, with their different labels, in one batch: what tells them apart is learnt sooner.
+    title, groups = f"SPINN, {args.transitions} moves", splits["train"].premises()
+    classify.train(args, title, task(args), model, criterion, opt, splits, draw, groups)
 
 
 def evaluate(args):
@@ -181,6 +197,9 @@ def read_flags(argv=None, doc=__doc__, defaults=DEFAULTS):
     )
     flags.add_argument("--tracker-dim", type=cli.count, default=32, help="0 for no tracker (default: %(default)s)")
     flags.add_argument(
+        "--tracking", action="store_true", help="tell Reduce what the tracker has seen, as the page; it overfits"
+    )
+    flags.add_argument(
         "--transitions",
         choices=["gold", "predicted"],
         help="to score and predict along the data's parses or, with a tracker, its own (default: predicted if it can)",
@@ -188,7 +207,7 @@ def read_flags(argv=None, doc=__doc__, defaults=DEFAULTS):
     flags.add_argument(
         "--transition-weight", type=cli.positive_float, default=1.0, help="of the tracker's loss (default: %(default)s)"
     )
-    args = classify.parse_flags(flags, argv, ("tracker_dim",))
+    args = classify.parse_flags(flags, argv, ("tracker_dim", "tracking"))
     can = "predicted" if args.tracker_dim else "gold"
     args.transitions = args.transitions or classify.config_of(args).get("transitions", can)
     if args.transitions == "predicted" and not args.tracker_dim:

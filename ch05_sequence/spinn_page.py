@@ -85,14 +85,15 @@ class Tracker(nn.Module):
         size: of a node's h.
         tracker_size: of the tracker's own h and c.
         predict: whether to score the next move; the page's four ids, of which only REDUCE and SHIFT are moves.
+        aside: whether it learns from the moves without changing the nodes that it sees.
     """
 
-    def __init__(self, size, tracker_size, predict):
+    def __init__(self, size, tracker_size, predict, aside=False):
         super().__init__()
         self.rnn = nn.LSTMCell(3 * size, tracker_size)
         if predict:
             self.transition = nn.Linear(tracker_size, 4)
-        self.state_size = tracker_size
+        self.state_size, self.aside = tracker_size, aside
 
     def reset_state(self):
         """Forgets the sentences before; a new batch begins."""
@@ -104,6 +105,7 @@ class Tracker(nn.Module):
         stack1 = bundle(stack[-1] for stack in stacks)[0]
         stack2 = bundle(stack[-2] for stack in stacks)[0]
         x = torch.cat((buf, stack1, stack2), 1)  # (batch, 3 * size)
+        x = x.detach() if self.aside else x
         if self.state is None:
             self.state = 2 * [x.new_zeros(x.size(0), self.state_size)]
         self.state = self.rnn(x, self.state)
@@ -119,16 +121,19 @@ class SPINN(nn.Module):
         size: of a node's hidden state, and of its cell state.
         tracker_size: of the tracker; None for a SPINN without.
         predict: whether the tracker learns to say the next move, so that sentences can be read without a parse.
+        tracking: whether Reduce is told what the tracker has seen, as on the page; else the tracker only predicts, and
+            changes no node.
     """
 
-    def __init__(self, size, tracker_size=None, predict=False):
+    def __init__(self, size, tracker_size=None, predict=False, tracking=True):
         super().__init__()
         if predict and tracker_size is None:
             raise ValueError("predict=True needs a tracker: it is the tracker that predicts")
         self.size = size
         self.predict = predict
-        self.reduce = Reduce(size, tracker_size)
-        self.tracker = None if tracker_size is None else Tracker(size, tracker_size, predict)
+        self.tracking = tracking and tracker_size is not None
+        self.reduce = Reduce(size, tracker_size if self.tracking else None)
+        self.tracker = None if tracker_size is None else Tracker(size, tracker_size, predict, not tracking)
 
     def forward(self, words, lengths, transitions=None, every_node=False) -> Encoding:
         """Reads a batch of sentences.
@@ -167,7 +172,7 @@ class SPINN(nn.Module):
                     lefts.append(stack.pop())
                     trackings.append(tracking)
             if rights:
-                reduced = iter(self.reduce(lefts, rights, None if self.tracker is None else trackings))
+                reduced = iter(self.reduce(lefts, rights, trackings if self.tracking else None))
                 for transition, stack in zip(trans, stacks):
                     if transition == REDUCE:
                         stack.append(next(reduced))

@@ -54,10 +54,13 @@ class LikeLengths(BatchSampler):
     Args:
         lengths: one number an example, (examples,).
         batch_size: that of all processes together; each takes its share of the batch.
+        groups: one number an example, (examples,), from 0 up: examples of one group are shuffled together, and are in
+            one batch where their lengths are equal; by default every example is alone.
     """
 
-    def __init__(self, lengths, batch_size, seed):
+    def __init__(self, lengths, batch_size, seed, groups=None):
         self.lengths, self.batch_size, self.seed, self.epoch = lengths, batch_size, seed, 0
+        self.groups = groups
         self.sampler = self  # as in torch's own batch samplers, what `set_epoch` is called on
 
     def set_epoch(self, epoch):
@@ -68,7 +71,12 @@ class LikeLengths(BatchSampler):
 
     def __iter__(self):
         generator = torch.Generator().manual_seed(self.seed + self.epoch)
-        order = torch.randperm(len(self.lengths), generator=generator)[: len(self) * self.batch_size]
+        if self.groups is None:
+            order = torch.randperm(len(self.lengths), generator=generator)
+        else:
+            places = torch.randperm(int(self.groups.max()) + 1, generator=generator)
+            order = places[self.groups].argsort(stable=True)
+        order = order[: len(self) * self.batch_size]
         pools = (pool[self.lengths[pool].argsort(stable=True)] for pool in order.split(100 * self.batch_size))
         batches = torch.cat([*pools]).view(len(self), self.batch_size)
         for k in torch.randperm(len(self), generator=generator):
@@ -88,7 +96,7 @@ def end_when_nothing_can_be_sent(worker):
     multiprocessing.queues.Queue._on_queue_feeder_error = end
 
 
-def loader(dataset, args, *, training, batch_size=None, collate_fn=None, lengths=None):
+def loader(dataset, args, *, training, batch_size=None, collate_fn=None, lengths=None, groups=None):
     """A `DataLoader` over this process's share of a data set.
 
     In training the examples are shuffled, every batch is full, and batch k holds the same examples whatever the number
@@ -96,6 +104,7 @@ def loader(dataset, args, *, training, batch_size=None, collate_fn=None, lengths
 
     Args:
         lengths: one number an example, (examples,): makes batches of like length, in scoring the shortest first.
+        groups: with lengths, in training: examples of one number come together, as in `LikeLengths`.
 
     Raises:
         UserError: the batch does not divide among the processes, or the data set has fewer examples than one batch.
@@ -107,7 +116,7 @@ def loader(dataset, args, *, training, batch_size=None, collate_fn=None, lengths
         raise UserError(f"--batch-size {size} is more than the {len(dataset)} examples that there are")
     share = max(1, size // processes)
     if training and lengths is not None:
-        batches = LikeLengths(torch.as_tensor(lengths), size, args.seed)
+        batches = LikeLengths(torch.as_tensor(lengths), size, args.seed, groups)
     elif training:
         shuffled = DistributedSampler(dataset, processes, idist.get_rank(), seed=args.seed, drop_last=True)
         batches = BatchSampler(shuffled, share, drop_last=True)

@@ -182,6 +182,21 @@ def test_examples_are_readable(folder, capsys):
     assert [line.partition(":")[0] + ": 1 pairs left out" for line in capsys.readouterr().out.splitlines()] == told
 
 
+def test_pairs_of_one_premise_have_one_number_and_a_sentence_is_read_once(folder):
+    train = open_snli(folder)["train"]
+    numbers = {}
+    expected = [numbers.setdefault(tuple(premise), len(numbers)) for premise, _, _ in map(train.__getitem__, range(3))]
+    assert train.premises()[:3].tolist() == expected == [0, 0, 1]
+    (premise, hypothesis), _ = train.__getitems__([0, 1, 2])
+    both = snli.together(premise, hypothesis)
+    once, rows = snli.distinct(both)
+    assert len(once.words) == 5 and rows[0] == rows[1]
+    for part, all_of_it in zip(once, both):
+        assert torch.equal(part[rows], all_of_it)
+    bare, rows = snli.distinct(both._replace(transitions=None))
+    assert bare.transitions is None and torch.equal(bare.words[rows], both.words)
+
+
 def test_a_batch_is_padded_words_lengths_and_steps(folder):
     train = open_snli(folder)["train"]
     (premise, hypothesis), labels = train.__getitems__([2, 0, 1])

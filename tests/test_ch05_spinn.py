@@ -44,9 +44,9 @@ def batch_of(lengths, seed=0, size=SIZE, dtype=torch.float64):
     return words, torch.tensor(lengths), torch.tensor(moves)
 
 
-def twins(tracker_size, predict, size=SIZE, dtype=torch.float64):
+def twins(tracker_size, predict, size=SIZE, dtype=torch.float64, tracking=True):
     torch.manual_seed(1)
-    page, batched = (kind(size, tracker_size, predict).to(dtype) for kind in (SPINN, BatchedSPINN))
+    page, batched = (kind(size, tracker_size, predict, tracking).to(dtype) for kind in (SPINN, BatchedSPINN))
     batched.load_state_dict(page.state_dict())
     return page, batched
 
@@ -163,10 +163,12 @@ def test_what_makes_no_tree_is_refused(kind, spoil, said):
 # The batched one is the page's
 
 
-@pytest.mark.parametrize(("tracker_size", "predict"), [(None, False), (5, False), (5, True)])
+@pytest.mark.parametrize(
+    ("tracker_size", "predict", "tracking"), [(None, False, True), (5, False, True), (5, True, True), (5, True, False)]
+)
 @pytest.mark.parametrize("lengths", [[1], [1, 1, 1], [9], [2, 1], [3, 12, 1, 7, 7, 2, 20, 5]])
-def test_batched_equals_page_in_values_and_gradients(tracker_size, predict, lengths):
-    page, batched = twins(tracker_size, predict)
+def test_batched_equals_page_in_values_and_gradients(tracker_size, predict, tracking, lengths):
+    page, batched = twins(tracker_size, predict, tracking=tracking)
     for seed in range(2):
         batch = batch_of(lengths, seed)
         expected, found = (outputs_and_gradients(network, *batch) for network in (page, batched))
@@ -251,11 +253,12 @@ def test_a_plan_gives_every_node_one_slot_and_reads_what_the_page_reads(tracked)
 # The parser of its own
 
 
+@pytest.mark.parametrize("tracking", [True, False])
 @pytest.mark.parametrize("seed", range(10))
-def test_untrained_trackers_make_legal_moves_and_both_kinds_the_same(seed):
+def test_untrained_trackers_make_legal_moves_and_both_kinds_the_same(seed, tracking):
     torch.manual_seed(seed)
-    page = SPINN(SIZE, 5, predict=True).double()
-    batched = BatchedSPINN(SIZE, 5, predict=True).double()
+    page = SPINN(SIZE, 5, predict=True, tracking=tracking).double()
+    batched = BatchedSPINN(SIZE, 5, predict=True, tracking=tracking).double()
     batched.load_state_dict(page.state_dict())
     words, lengths, _ = batch_of([1, 2, 6, 13], seed)
     expected, found = (network(words, lengths) for network in (page, batched))
@@ -265,9 +268,26 @@ def test_untrained_trackers_make_legal_moves_and_both_kinds_the_same(seed):
     torch.testing.assert_close(found.scores, expected.scores, rtol=0, atol=1e-10)
 
 
-def test_the_tracker_learns_the_moves():
+@pytest.mark.parametrize("kind", [SPINN, BatchedSPINN])
+def test_a_tracker_that_only_predicts_leaves_the_nodes_alone(kind):
     torch.manual_seed(0)
-    network = BatchedSPINN(SIZE, 8, predict=True)
+    network, (words, lengths, moves) = kind(SIZE, 8, True, tracking=False).double(), batch_of([3, 6, 5])
+    alone = kind(SIZE).double()
+    alone.load_state_dict({name: weight for name, weight in network.state_dict().items() if "tracker" not in name})
+    words.requires_grad_()
+    found = network(words, lengths, moves)
+    assert torch.equal(found.sentence, alone(words, lengths, moves).sentence)
+    of_words, of_tracker = torch.autograd.grad(
+        spinn.move_loss(found.scores, moves), [words, network.tracker.rnn.weight_ih], allow_unused=True
+    )
+    assert of_words is None or not of_words.any()
+    assert of_tracker.any()
+
+
+@pytest.mark.parametrize("tracking", [True, False])
+def test_the_tracker_learns_the_moves(tracking):
+    torch.manual_seed(0)
+    network = BatchedSPINN(SIZE, 8, predict=True, tracking=tracking)
     words, lengths, moves = batch_of([3, 6, 5, 7], dtype=torch.float32)
     optimizer = torch.optim.Adam(network.parameters(), lr=0.05)
     assert not torch.equal(network(words, lengths).transitions, moves)

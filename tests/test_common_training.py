@@ -160,6 +160,18 @@ def test_batches_are_of_like_lengths_full_and_of_other_company_every_epoch():
     assert {frozenset(batch) for batch in sampler}.isdisjoint(frozenset(batch) for batch in first)
 
 
+def test_groups_come_together_in_another_order_every_epoch():
+    groups = torch.arange(400) // 4
+    sampler = batches.LikeLengths(groups % 3, 8, 0, groups)
+    found = [[groups[batch].tolist() for batch in sampler]]
+    sampler.set_epoch(1)
+    found.append([groups[batch].tolist() for batch in sampler])
+    for epoch in found:
+        assert sorted(group for batch in epoch for group in batch) == groups.tolist()
+        assert sum(len(set(batch)) == 2 for batch in epoch) > 40, "two groups of four, but where the length changes"
+    assert {frozenset(batch) for batch in found[0]} != {frozenset(batch) for batch in found[1]}
+
+
 def test_two_processes_share_a_batch_of_like_lengths(monkeypatch):
     lengths = torch.arange(40) % 9
     whole = list(batches.LikeLengths(lengths, 4, seed=0))

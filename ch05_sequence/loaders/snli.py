@@ -18,7 +18,7 @@ from ch05_sequence.loaders.snli_file import LABELS, PADDING, REDUCE, SHIFT, pars
 from common.errors import UserError
 
 __all__ = ["LABELS", "PAD", "PADDING", "REDUCE", "SHIFT", "UNKNOWN", "Pairs", "Sentences", "Vocabulary"]
-__all__ += ["open_file", "open_snli", "parse", "require_parses", "sentences_of", "together", "tokenize"]
+__all__ += ["distinct", "open_file", "open_snli", "parse", "require_parses", "sentences_of", "together", "tokenize"]
 
 UNKNOWN, PAD = 0, 1
 
@@ -40,6 +40,15 @@ def sentences_of(words, moves):
     padded = pad_sequence([*map(torch.tensor, words)], True, PAD)
     transitions = pad_sequence([*map(torch.tensor, moves)], True, PADDING) if all(moves) else None
     return Sentences(padded, torch.tensor([*map(len, words)]), transitions)
+
+
+def distinct(sentences):
+    """Each sentence of a batch once, as `Sentences`, and for each sentence of the batch its row there, (batch,)."""
+    words, _, moves = sentences
+    _, rows = (words if moves is None else torch.cat((words, moves), 1)).unique(dim=0, return_inverse=True)
+    places = torch.arange(len(rows), device=rows.device)
+    one = rows.new_zeros(int(rows.max()) + 1).scatter_(0, rows, places)
+    return Sentences(*(part if part is None else part[one.to(part.device)] for part in sentences)), rows
 
 
 def together(first, second):
@@ -127,6 +136,11 @@ class Pairs(Dataset):
         premise, hypothesis = map(self._cut, self._starts[indices].unbind(1), self._lengths[indices].unbind(1))
         return (premise, hypothesis), self._labels[indices]
 
+    def premises(self):
+        """One number a pair, from 0 up, the same for pairs of one premise, (pairs,) int64."""
+        starts, lengths = (of_both[:, 0].tolist() for of_both in (self._starts, self._lengths))
+        return torch.from_numpy(number_sentences(self._words.numpy(), starts, lengths))
+
     def _cut(self, starts, lengths):
         words = pad(self._words, starts, lengths, PAD)
         # Of a sentence of n words the transitions take 2 n places, one of them spare, so they start at twice the place.
@@ -138,6 +152,13 @@ def starts_of(packed):
     """Where each sentence of a `PackedFile` starts in its words, (pairs, 2) int64."""
     ends = packed.lengths.ravel().cumsum(dtype=np.int64)
     return ends.reshape(-1, 2) - packed.lengths
+
+
+def number_sentences(words, starts, lengths):
+    """One number a sentence of packed words, the same for equal ones, in the order of first use, (sentences,) int64."""
+    numbers = {}
+    sentences = (words[start : start + length].tobytes() for start, length in zip(starts, lengths))
+    return np.array([numbers.setdefault(sentence, len(numbers)) for sentence in sentences])
 
 
 def pad(packed, starts, lengths, fill):
@@ -227,16 +248,14 @@ def split_by_premise(packed, path, seed=0):
 
     Pairs that share a premise stay together: a premise known from training would give a part of the answer away.
     """
-    starts, lengths = starts_of(packed)[:, 0], packed.lengths[:, 0]
-    numbers = {}
-    premises = (packed.words[start : start + length].tobytes() for start, length in zip(starts, lengths))
-    premises = np.array([numbers.setdefault(premise, len(numbers)) for premise in premises])
-    places = np.random.default_rng(seed).permutation(len(numbers))[premises]
+    premises = number_sentences(packed.words, starts_of(packed)[:, 0], packed.lengths[:, 0])
+    count = premises.max() + 1
+    places = np.random.default_rng(seed).permutation(count)[premises]
     first_dev, first_test = np.sort(places)[[len(places) * 72 // 100, len(places) * 4 // 5]]
     splits = {"train": places < first_dev, "dev": (places >= first_dev) & (places < first_test)}
     splits = {split: rows.nonzero()[0] for split, rows in (splits | {"test": places >= first_test}).items()}
     if not all(rows.size for rows in splits.values()):
-        raise UserError(f"{path}: {len(numbers)} premises; expected some to train on, to choose by, and to score")
+        raise UserError(f"{path}: {count} premises; expected some to train on, to choose by, and to score")
     return splits
 
 

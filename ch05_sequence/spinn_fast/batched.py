@@ -5,7 +5,7 @@ goes into rows, not into arithmetic. Here all pointers are planned ahead (plan.p
 straight to where its parent reads it, so that the children of a whole group of nodes are one matrix (forest.py).
 Without tracker a node depends on its children alone: all nodes of one height, over all trees of the batch, are one
 product. With it they depend on all moves before: the batch goes on move by move, as in the thin stack of the paper, a
-product for the sentences that reduce and one for the tracker.
+product for the sentences that reduce and one for the tracker. A tracker that only predicts comes after all nodes.
 """
 
 import torch
@@ -27,18 +27,26 @@ class BatchedSPINN(SPINN):
         self.check(words, lengths_here, None if transitions is None else transitions.cpu())
         if transitions is None:
             transitions = self.parse(words, lengths)
-        planned = plan(lengths_here, transitions.cpu(), words.device, tracked=self.tracker is not None)
-        tracker = [None]
-        if self.tracker is not None:
-            tracker = [self.reduce.track.weight, *self.tracker.rnn.parameters()]
+        planned = plan(lengths_here, transitions.cpu(), words.device, tracked=self.tracking)
+        tracker = [self.reduce.track.weight, *self.tracker.rnn.parameters()] if self.tracking else [None]
         left, right = self.reduce.left, self.reduce.right
         h, seen = Forest.apply(planned, words, left.weight, left.bias, right.weight, *tracker)
         scores = None
         if self.predict:
+            seen = self.watch(h, planned) if seen is None else seen
             # Once for all steps; the row of zeros behind them is for the moves that are none.
             scores = F.pad(self.tracker.transition(seen), (0, 0, 0, 1))[planned.steps]
         nodes = h[planned.nodes] if every_node else None
         return Encoding(h[-1 - len(words) : -1], transitions, scores, nodes)
+
+    def watch(self, h, planned):
+        """The tracker's h of all steps, (steps, tracker size), where no node depends on it: after all the nodes."""
+        h, state, seen = h.detach(), None, []
+        for reads in planned.reads.split(planned.step_sizes):
+            # Sentences from the longest down: those that are not read yet are the first ones.
+            state = self.tracker.rnn(h[reads].flatten(1), state and [part[: len(reads)] for part in state])
+            seen.append(state[0])
+        return torch.cat(seen)
 
     @torch.no_grad()
     def parse(self, words, lengths):
@@ -61,7 +69,8 @@ class BatchedSPINN(SPINN):
             can_shift, can_reduce = taken < lengths, top > 2
             reduces = can_reduce & (~can_shift | (scores[:, REDUCE] >= scores[:, SHIFT]))
             shifts = can_shift & ~reduces
-            gates = self.reduce.left(h1) + self.reduce.right(h2) + self.reduce.track(state[0])
+            gates = self.reduce.left(h1) + self.reduce.right(h2)
+            gates = gates + self.reduce.track(state[0]) if self.tracking else gates
             above = torch.cat(tree_lstm(c1, c2, gates), 1)
             top = top + shifts.long() - reduces.long()
             taken = taken + shifts.long()
