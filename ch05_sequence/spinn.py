@@ -10,10 +10,9 @@ page's code that runs. A printed line says which.
 
 Training goes along the trees of the data. With a tracker, it learns on the way to say the next move, and at the end the
 network reads plain sentences (`--transitions predicted`). On the page Reduce is told what the tracker has seen, too
-(`--tracking`): so told, it learns the sample by heart, and RESULTS.md says what that costs. With `--tracker-dim 0` there
-is no tracker, and every sentence needs its parse:
-`--predict "((A man) sleeps)" ...`. A run leaves `steps.png` (figure 5.10), `parse.png`, `plan.png`, `words.png`,
-`confusion.png`, `curves.png` and the weights in `runs/spinn`.
+(`--tracking`): so told, it learns the sample by heart, and RESULTS.md says what that costs. With `--tracker-dim 0`
+there is no tracker, and every sentence needs its parse: `--predict "((A man) sleeps)" ...`. A run leaves `steps.png`
+(figure 5.10), `parse.png`, `plan.png`, `words.png`, `confusion.png`, `curves.png` and the weights in `runs/spinn`.
 """
 
 import functools
