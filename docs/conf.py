@@ -6,7 +6,6 @@ A tour runs again when its own lines have changed; without docs/_build all do.
 """
 
 import ast
-import logging
 import os
 import re
 import shutil
@@ -14,7 +13,6 @@ from pathlib import Path
 
 import nbformat
 from docutils import nodes
-from jupyter_client.connect import ConnectionFileMixin
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from sphinx import addnodes
 
@@ -40,10 +38,6 @@ nb_execution_mode = "force"
 nb_execution_in_temp = nb_execution_raise_on_error = nb_merge_streams = True
 nb_execution_timeout = 600
 os.environ["PYTHONPATH"] = str(ROOT)
-# Each kernel would warn that its sockets can be listened to.
-if os.name == "posix":
-    ConnectionFileMixin.transport.default_value = "ipc"
-logging.getLogger("traitlets").setLevel(logging.WARNING)
 
 
 def prose(doc):
