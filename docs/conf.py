@@ -6,6 +6,7 @@ A tour runs again when its own lines have changed; without docs/_build all do.
 """
 
 import ast
+import copy
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import nbformat
 from docutils import nodes
+from myst_nb.core import render
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from sphinx import addnodes
 
@@ -38,6 +40,9 @@ nb_execution_mode = "force"
 nb_execution_in_temp = nb_execution_raise_on_error = nb_merge_streams = True
 nb_execution_timeout = 600
 os.environ["PYTHONPATH"] = str(ROOT)
+# Merging what a cell prints changes the outputs themselves: the notebooks would have the pieces and the whole.
+merge_streams = render.coalesce_streams
+render.coalesce_streams = lambda outputs: merge_streams(copy.deepcopy(outputs))
 
 
 def prose(doc):

@@ -102,7 +102,8 @@ def test_pictures_have_a_text_headings_their_order_and_flags_two_hyphens():
 
 
 CHANGES = re.compile(
-    r"0x[0-9a-f]+|\bprocess(es)? \[?[\d, ]+\]?|[\d.,]+ ?(ns|us|ms|s|MB/s|KB|examples/s)\b|\d+(?:\.\d+)?%|/\S*/",
+    r"0x[0-9a-fA-F]+|\d\.\de-\d\d|\bprocess(es)? \[?[\d, ]+\]?|[\d.,]+ ?(ns|us|ms|s|MB/s|KB|examples/s)\b"
+    r"|\d+(?:\.\d+)?%|/\S*/",
     re.ASCII,
 )
 
@@ -112,7 +113,9 @@ CHANGES = re.compile(
 )
 def test_a_tour_prints_the_same_as_a_notebook_and_as_a_script(notebook, tmp_path):
     script = ROOT / notebook.parent.name / f"{notebook.stem}.py"
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    # With as many threads as the notebook had: sums round otherwise with another number.
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    environment["PYTHONPATH"] = str(ROOT)
     seen = subprocess.run([sys.executable, script], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert seen.returncode == 0, seen.stderr
     titles = set(re.findall(r"^# %% (.*)$", script.read_text(encoding="utf-8"), re.MULTILINE))
@@ -123,8 +126,9 @@ def test_a_tour_prints_the_same_as_a_notebook_and_as_a_script(notebook, tmp_path
 
     def lines(printed):
         told = [" ".join(CHANGES.sub("~", line).split()) for line in printed if line.strip()]
-        # These measure, and one sorts by what it has measured.
+        # These measure, and one shows what took longest, sorted by it.
         measures = notebook.stem in ("dataloader_tour", "profiler_tour")
+        told = [line for line in told if not (measures and line.startswith("aten::"))]
         return sorted(re.sub(r"[\d.,]+|-{4,}", "~", line) for line in told) if measures else told
 
     assert lines(as_notebook.splitlines()) == lines(as_script)
