@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from ch05_sequence import classify, entailment
-from ch05_sequence.loaders.snli import distinct, together
+from ch05_sequence.loaders.snli import together
 from ch05_sequence.pictures import rnn as rnn_pictures
 from ch05_sequence.simple_rnn import RNNClassifier, set_up
 from common import cli
@@ -131,11 +131,11 @@ class AttentionClassifier(RNNClassifier):
 
     def read(self, premise, hypothesis):
         """What the attention takes: the outputs for both sentences, and which words are no padding."""
-        both, rows = distinct(together(premise, hypothesis))
+        both = together(premise, hypothesis)
         outputs, _ = self.encoder.read(self.embed(both.words), both.lengths)
         places = torch.arange(both.words.shape[1], device=both.words.device)
         inside = places < both.lengths.to(places.device)[:, None]
-        return *outputs[rows].chunk(2), *inside[rows].chunk(2)
+        return *outputs.chunk(2), *inside.chunk(2)
 
     def encode(self, premise, hypothesis):
         return self.attention(*self.read(premise, hypothesis))

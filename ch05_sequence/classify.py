@@ -84,7 +84,7 @@ def train(args, title, task, model, criterion, opt, splits, draw, groups=None):
         title: the network's name, in pictures and in the last line.
         criterion: from the network's output and the target to the loss.
         draw: `(args, model, dataset, folder)`, draws what the network does.
-        groups: one number an example to train on; those of one number come in one batch.
+        groups: one number an example to train on; those of one number come together, as in `LikeLengths`.
     """
     vocabulary = splits["train"].vocabulary
     sizes = [len(splits[split]) for split in ("train", "dev", "test")]

@@ -13,7 +13,7 @@ import torch
 from torch import nn, optim
 
 from ch05_sequence import classify, entailment
-from ch05_sequence.loaders.snli import LABELS, PAD, distinct, together
+from ch05_sequence.loaders.snli import LABELS, PAD, together
 from ch05_sequence.loaders.vectors import load_vectors
 from ch05_sequence.pictures import rnn as rnn_pictures
 from common import cli
@@ -126,9 +126,8 @@ class RNNClassifier(nn.Module):
 
     def encode(self, premise, hypothesis):
         """The meanings of both, each (batch, encoder.size)."""
-        # Together, so that the encoder goes through its loop only once; a premise of many pairs is read once.
-        both, rows = distinct(together(premise, hypothesis))
-        return self.encoder(self.embed(both.words), both.lengths)[rows].chunk(2)
+        both = together(premise, hypothesis)  # so that the encoder goes through its loop only once
+        return self.encoder(self.embed(both.words), both.lengths).chunk(2)
 
 
 def set_up(args, model, vocabulary):

@@ -4,7 +4,6 @@ import argparse
 import gc
 import math
 import os
-import shutil
 import signal
 import sys
 import threading
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from common.errors import SHARED, UserError, at_end, told
+from common.errors import UserError, at_end, told
 from common.streams import mend_streams
 
 PRECISIONS = ["off", "bf16", "fp16"]
@@ -284,12 +283,6 @@ def dispatch(args, train, *, evaluate=None, predict=None, download=None):
         train(args)
 
 
-def _worker_ended(error):
-    """What to say when a loader process has ended, as one does where `/dev/shm` is too small for its batches."""
-    free = f"; {SHARED} has {shutil.disk_usage(SHARED).free >> 20} MB free" if SHARED.exists() else ""
-    return f"{str(error).splitlines()[0]}{free}: enlarge it, or try --workers 0"
-
-
 def draw_into_files():
     """Pictures go to files: a window would need a screen, and a notebook's way needs what only its environment has."""
     os.environ["MPLBACKEND"] = "Agg"
@@ -311,7 +304,7 @@ def run(main):
         print("interrupted", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
-        reason = _worker_ended(error) if str(error).startswith("DataLoader worker (pid") else told(error)
+        reason = told(error)
         if reason is None:
             raise
     finally:

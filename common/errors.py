@@ -40,6 +40,9 @@ def told(error):
     if isinstance(error, OSError) and error.errno in OUTSIDE:
         return error.strerror
     text = " ".join(str(error).split())
+    if text.startswith("DataLoader worker (pid"):  # one ends where there is no room for its batches
+        free = f"; {SHARED} has {shutil.disk_usage(SHARED).free >> 20} MB free" if SHARED.exists() else ""
+        return f"{str(error).splitlines()[0]}{free}: enlarge it, or try --workers 0"
     # torch has an error of its own for GPUs alone.
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in text:
         asked = re.search(r"(tried|unable) to allocate [\d.]+ \w+", text, re.IGNORECASE)

@@ -35,7 +35,7 @@ def make_questions(root, seed=0) -> Path:
         for name, chosen in parts.items():
             text = "".join(f"{line}\n" for line in lines if line in chosen)
             # A reader's own question may have letters that ISO-8859-1 lacks.
-            (folder / name).write_bytes(text.encode("iso-8859-1" if max(text) < "\u0100" else "utf-8"))
+            (folder / name).write_bytes(text.encode("iso-8859-1" if max(text, default="") < "\u0100" else "utf-8"))
 
     # The text itself, so that a sample on disk is made again when a question is changed.
     return make_sample(root, {"sample": "questions", "seed": seed, "questions": sorted(lines)}, write)

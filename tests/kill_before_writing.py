@@ -95,6 +95,7 @@ def kill(program, folder, every, older):
     """
     assert in_a_process(program, folder / "whole") == 0
     whole = weights_in(folder / "whole")
+    assert whole, "no checkpoint to compare"
     if older:
         assert in_a_process(program, folder / "older", "--seed", 1) == 0
     for kills, operation in enumerate(itertools.count(1, every)):

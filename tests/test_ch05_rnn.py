@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
 from ch05_sequence.advanced_rnn import LAYERS, Attention, AttentionClassifier, CellEncoder, Encoder, build, read_flags
-from ch05_sequence.loaders.snli import PAD, Sentences, distinct, together
+from ch05_sequence.loaders.snli import PAD, Sentences, together
 from ch05_sequence.pictures import rnn as rnn_pictures
 from ch05_sequence.simple_rnn import Encoder as SimpleEncoder
 from ch05_sequence.simple_rnn import Merger, RNNCell, RNNClassifier, set_up
@@ -151,7 +151,7 @@ def test_an_answer_does_not_depend_on_what_else_is_in_the_batch():
 def test_padding_gets_no_gradient():
     premise, hypothesis = sentences(5, 1, 9), sentences(2, 12, 1)
     for name, network in classifiers():
-        both, _ = distinct(together(premise, hypothesis))
+        both = together(premise, hypothesis)
         embedded = network.embed(both.words).detach().requires_grad_()
         network.embed.forward = lambda words, given=embedded: given
         network((premise, hypothesis)).square().sum().backward()
