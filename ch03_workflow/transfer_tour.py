@@ -118,6 +118,8 @@ transform = v2.Compose(
         v2.Normalize([0.5] * 3, [0.5] * 3),
     ]
 )
+if args.data != "sample":
+    open_image_folder(args.data, transform)  # a mistake in it is told now, and not after the base has learnt
 if args.weights == "imagenet":
     fetch_weights(ResNet18_Weights.DEFAULT)
     model = torchvision.models.resnet18(weights=ResNet18_Weights.DEFAULT)

@@ -52,10 +52,11 @@ def window_of(args, frame):
         UserError: it is too small for the network.
     """
     height, width = args.crop or frame
-    if min(height, width) < 32:
-        raise cli.UserError(f"windows of {height}x{width} (--crop) are too small; expected 32x32 at least")
-    alone = args.batch_size == idist.get_world_size()
-    if alone and max(height, width) <= STRIDES[args.model]:
+    low, high = (side // 2 if args.half_size_epochs else side for side in sorted((height, width)))
+    if low < 32:
+        expected = "64x64 at least, for --half-size-epochs" if args.half_size_epochs else "32x32 at least"
+        raise cli.UserError(f"windows of {height}x{width} (--crop) are too small; expected {expected}")
+    if args.batch_size == idist.get_world_size() and high <= STRIDES[args.model]:
         found = f"one window of {height}x{width} leaves one value a channel, which has no variance to normalise by"
         raise cli.UserError(f"{found}; expected a larger --crop or --batch-size")
     return height, width
@@ -70,11 +71,18 @@ def train(args):
     print(f"{len(train_set)} frames of {height}x{width} to train, {len(valid_set)} to validate, {test}on {args.device}")
 
     model = build(args)
-    loss_fn = SegmentationLoss(train_set.class_weights()).to(args.device)
+    # Beside the Jaccard distance, which makes rare classes count already, milder weights do better.
+    power, times = (0.5, 1.0) if args.loss == "jaccard" else (1.0, 0.0)
+    loss_fn = SegmentationLoss(train_set.class_weights() ** power, times).to(args.device)
     loader = batches.loader(train_set, args, training=True)
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=args.weight_decay, fused=True)
     scheduler = training.one_cycle(optimizer, args, loader)
-    augment = v2.Compose([RandomScaleCropFlip(crop, tuple(args.scale)), RandomColour(0.3)])
+    windows = RandomScaleCropFlip(crop, tuple(args.scale))
+
+    def choose_size(epoch):
+        # Half the height and width are a quarter of the work, and most of a street is learnt there as well.
+        share = 0.5 if epoch <= args.half_size_epochs else 1.0
+        windows.size, windows.scale = [round(share * side) for side in crop], [share * end for end in args.scale]
 
     def validate(network):
         figures = score(args, network, valid_set, loss_fn)
@@ -88,10 +96,11 @@ def train(args):
         loader,
         validate,
         score="mean_iou",
-        prepare_batch=batches.preparer(partial(prepare, augment=augment)),
+        prepare_batch=batches.preparer(partial(prepare, augment=v2.Compose([windows, RandomColour(0.3)]))),
         scheduler=scheduler,
         average=args.average,
         validate_every=max(1, args.epochs // 20),
+        before_epoch=choose_size,
         belongs={"height": height, "loss": loss_fn.state()},
     )
     figures = {**run, **score(args, model, valid_set, loss_fn)}
@@ -146,6 +155,19 @@ def read_flags(argv=None):
         default=[0.9, 1.2],
         metavar=("LOW", "HIGH"),
         help="each frame is made larger or smaller by a factor from here (default: %(default)s)",
+    )
+    flags.add_argument(
+        "--half-size-epochs",
+        type=cli.count,
+        default=0,
+        metavar="N",
+        help="frames and windows of half the height and width in the first N epochs (default: %(default)s)",
+    )
+    flags.add_argument(
+        "--loss",
+        choices=["entropy", "jaccard"],
+        default="entropy",
+        help="cross-entropy alone, or 1 - intersection over union beside it (default: %(default)s)",
     )
     flags.add_argument("--weight-decay", type=cli.positive_float, default=0.01, help="AdamW's (default: %(default)s)")
     flags.add_argument(

@@ -7,6 +7,7 @@ occurs nor is predicted, which a small split has, and its mean falls by that; he
 
 import copy
 
+import torch
 import torch.nn.functional as F
 from ignite import distributed as idist
 from ignite.metrics import ConfusionMatrix, Loss
@@ -20,12 +21,15 @@ from common import batches, training
 class SegmentationLoss:
     """Cross-entropy over the pixels that have a class, each weighted by its class; the weighted mean over the batch.
 
-    Under `torchrun` the mean is over the batches of all processes, so that void pixels, which are not spread evenly,
-    give no process more say than another.
+    `jaccard` times, the `jaccard_distance` is added: a class of few pixels then counts as much as the sky, and pixels
+    that are called so by mistake count against it.
+
+    Under `torchrun` sums are over the batches of all processes, so that void pixels, which are not spread evenly, give
+    no process more say than another.
     """
 
-    def __init__(self, weight):
-        self.weight = weight
+    def __init__(self, weight, jaccard=0.0):
+        self.weight, self.jaccard = weight, jaccard
 
     def to(self, device):
         """Moves the weights to the device on which the scores are."""
@@ -34,7 +38,7 @@ class SegmentationLoss:
 
     def state(self):
         """What scoring needs to have the same loss: the arguments of this class."""
-        return {"weight": self.weight.cpu()}
+        return {"weight": self.weight.cpu(), "jaccard": self.jaccard}
 
     def __call__(self, scores, target):
         # Channels last, as the network gives them, a loss over channels takes twice as long.
@@ -42,7 +46,31 @@ class SegmentationLoss:
         weights = F.pad(self.weight, (0, 1))[target].sum()
         if idist.get_world_size() > 1:
             weights = idist.all_reduce(weights) / idist.get_world_size()
-        return total / weights.clamp(min=1e-6)
+        loss = total / weights.clamp(min=1e-6)
+        return loss + self.jaccard * jaccard_distance(scores, target) if self.jaccard else loss
+
+
+def jaccard_distance(scores, target):
+    """1 - intersection over union, the mean over the classes that occur in the batch, with probabilities for pixels.
+
+    Where a network is sure of every pixel, the intersection over union is that of `figures_of` (arXiv 1608.01471).
+
+    Args:
+        scores: (batch, classes, height, width), before softmax.
+        target: class indices, (batch, height, width), `VOID` where no class is.
+    """
+    probabilities = scores.contiguous().softmax(1) * (target != VOID).unsqueeze(1)
+    pixels = torch.bincount(target.flatten(), minlength=VOID + 1)[:VOID].to(scores.dtype)
+    right = probabilities.gather(1, target.clamp(max=VOID - 1).unsqueeze(1)).flatten()
+    hits = torch.zeros_like(pixels).index_add(0, target.clamp(max=VOID - 1).flatten(), right)
+    counts = torch.stack([hits, probabilities.sum((0, 2, 3)), pixels])
+    if idist.get_world_size() > 1:
+        from torch.distributed.nn.functional import all_reduce  # ignite's has no gradient
+
+        counts = all_reduce(counts)
+    hits, called, pixels = counts
+    distances = 1 - hits / (called + pixels - hits).clamp(min=1e-6)
+    return distances[pixels > 0].sum() / (pixels > 0).sum().clamp(min=1)
 
 
 def figures_of(confusion):

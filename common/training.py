@@ -109,6 +109,7 @@ class Training:
         clip: the largest norm that all gradients together may have; longer ones are scaled down to it.
         patience: stops after so many validations without a better `score`; None goes through all epochs.
         validate_every: epochs from one validation to the next; the last epoch always has one.
+        before_epoch: called with an epoch's number, from 1 up, before it begins or is gone on with.
         belongs: what the weights need to be used, such as a vocabulary; it goes into the checkpoints.
     """
 
@@ -129,6 +130,7 @@ class Training:
         clip=None,
         patience=None,
         validate_every=1,
+        before_epoch=None,
         belongs=None,
     ):
         self.args, self.model, self.loader, self.validate = args, model, loader, validate
@@ -185,6 +187,8 @@ class Training:
         on = self.trainer.add_event_handler
         on(Events.STARTED, self.seed_epochs)
         on(Events.EPOCH_STARTED, self.shuffle_anew)
+        if before_epoch:
+            on(Events.EPOCH_STARTED, lambda: before_epoch(self.trainer.state.epoch))
         if scheduler:
             on(Events.ITERATION_STARTED, parts["scheduler"])
         on(Events.ITERATION_COMPLETED, not_finite)

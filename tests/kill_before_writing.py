@@ -3,6 +3,7 @@
     python tests/kill_before_writing.py                 the tests' tiny program, before every operation
     python tests/kill_before_writing.py --every 7       before every seventh
     python tests/kill_before_writing.py --every 9 ch03_workflow/yesno.py --epochs 2        another program and its flags
+    python tests/kill_before_writing.py --all           every program that trains, on small data, half an hour
 
 Each run is a fork of this process, which has all modules already and no thread: a fork of one that has threads, such as
 a test's, may wait for ever. The exit status is 1 if a run ended otherwise.
@@ -17,12 +18,43 @@ import signal
 import sys
 import tempfile
 import traceback
+from functools import partial
 from pathlib import Path
 
 import torch
 from matplotlib.figure import Figure
 
 from common import checkpoints, cli
+from data.digits import make_digits
+from data.sentence_pairs import make_sentence_pairs
+from data.spoken_tones import make_spoken_tones
+from data.streets import make_streets
+from data.tiny_objects import make_tiny_objects
+
+
+def make_trees(folder):
+    """A treebank of two sentences, many times."""
+    folder.mkdir()
+    for split in ("train", "dev", "test"):
+        (folder / f"{split}.txt").write_text(f"(3 (2 {split}) (4 (3 really) (4 works)))\n(1 (2 It) (1 fails))\n" * 20)
+    return folder
+
+
+# Every program that trains: what makes small data for it, a folder's, and its flags.
+SMALL = "--epochs 1 --embed-dim 6 --hidden-size 6 --batch-size 30"
+PROGRAMS = {
+    "tests/tiny_program.py": (None, "--epochs 2"),
+    "ch02_simple_nn/fizzbuzz.py": (None, "--epochs 2"),
+    "ch03_workflow/ignite_trainer.py": (partial(make_digits, digits=(220, 40)), "--epochs 2 --batch-size 32"),
+    "ch03_workflow/question_classifier.py": (None, "--epochs 1"),
+    "ch03_workflow/yesno.py": (partial(make_spoken_tones, recordings=10), "--epochs 1"),
+    "ch04_vision/simple_cnn.py": (partial(make_tiny_objects, pictures=(12, 3)), "--epochs 1 --batch-size 30"),
+    "ch04_vision/linknet.py": (partial(make_streets, frames=(8, 3, 2), size=(64, 64)), "--epochs 2 --batch-size 4"),
+    "ch05_sequence/simple_rnn.py": (partial(make_sentence_pairs, premises=(40, 9, 9)), SMALL),
+    "ch05_sequence/advanced_rnn.py": (partial(make_sentence_pairs, premises=(40, 9, 9)), f"{SMALL} --attention"),
+    "ch05_sequence/spinn.py": (partial(make_sentence_pairs, premises=(40, 9, 9)), f"{SMALL} --tracker-dim 4"),
+    "ch05_sequence/sentiment.py": (make_trees, f"{SMALL} --tracker-dim 4"),
+}
 
 # What Python tells its audit hooks of before it touches a file; a checkpoint's bytes are written by C++ in between.
 OPERATIONS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree", "os.truncate"}
@@ -115,14 +147,25 @@ def kill(program, folder, every, older):
 def main():
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     flags.add_argument("--every", type=int, default=1)
+    flags.add_argument("--all", action="store_true", help="every program")
     flags.add_argument("program", nargs=argparse.REMAINDER, help="a program's path and its flags")
     args = flags.parse_args()
-    program = args.program or ["tests/tiny_program.py", "--epochs", "2"]
-    module_of(program[0])  # once, not in every fork
-    for older, place in ((False, "a new folder"), (True, "the folder of an older run")):
-        with tempfile.TemporaryDirectory() as folder:
-            kills = kill(program, Path(folder), args.every, older)
-        print(f"{kills} of {kills} killed runs ended with equal weights in {place}", flush=True)
+    torch.set_num_threads(1)  # a fork of a process that has computed with more may wait for ever
+    with tempfile.TemporaryDirectory() as folder:
+        programs = [args.program] if args.program else []
+        for path in [] if programs else [*PROGRAMS] if args.all else ["tests/tiny_program.py"]:
+            make, small = PROGRAMS[path]
+            data = ["--data", str(make(Path(folder) / f"data of {Path(path).stem}"))] if make else []
+            programs.append([path, *small.split(), *data])
+        for number, program in enumerate(programs):
+            module_of(program[0])  # once, not in every fork
+            for older, place in ((False, "a new folder"), (True, "the folder of an older run")):
+                runs = Path(folder) / f"runs {number} {older}"
+                runs.mkdir()
+                kills = kill(program, runs, args.every, older)
+                shutil.rmtree(runs)
+                told = f"{program[0]}: " * (len(programs) > 1)
+                print(f"{told}{kills} of {kills} killed runs ended with equal weights in {place}", flush=True)
 
 
 if __name__ == "__main__":

@@ -125,6 +125,8 @@ def transfer(out, *flags):
     printed = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
         patch.setattr(sys, "argv", ["transfer_tour.py", "--device", "cpu", "--out", str(out), *flags])
+        # Two threads here, beside another process of tests on two cores, and in all tests that follow: both wait.
+        patch.setattr(torch, "set_num_threads", lambda threads: None)
         variables = runpy.run_path(str(ROOT / "ch03_workflow/transfer_tour.py"), run_name="__main__")
     return variables | {"printed": printed.getvalue()}
 

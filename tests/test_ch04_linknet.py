@@ -21,7 +21,7 @@ from ch04_vision.linknet_blocks import (
 from ch04_vision.linknet_paper import PaperLinkNet
 from ch04_vision.loaders.camvid import CLASSES, VOID
 from ch04_vision.mirrored import Mirrored
-from ch04_vision.segmentation import SegmentationLoss, figures_of
+from ch04_vision.segmentation import SegmentationLoss, figures_of, jaccard_distance
 
 BOTH = pytest.mark.parametrize("network", [SegmentationModel, PaperLinkNet])
 
@@ -260,6 +260,25 @@ def test_the_loss_is_the_weighted_mean_over_the_pixels_that_have_a_class():
     torch.testing.assert_close(ours, theirs)
     torch.testing.assert_close(torch.autograd.grad(ours, scores), torch.autograd.grad(theirs, scores))
     nothing = SegmentationLoss(weight)(scores, torch.full_like(target, VOID))
+    assert nothing == 0 and torch.autograd.grad(nothing, scores)[0].abs().sum() == 0
+
+
+def test_the_jaccard_distance_is_what_is_missing_to_the_figure():
+    target = torch.randint(0, VOID + 1, (2, 6, 7))
+    target[target == 3] = 4  # a class that does not occur, and is called here and there
+    guess = torch.randint(0, VOID, (2, 6, 7))
+    sure = 100.0 * F.one_hot(guess, VOID).permute(0, 3, 1, 2).double()
+    counted = target != VOID
+    confusion = torch.zeros(VOID, VOID).index_put_((target[counted], guess[counted]), torch.ones(()), accumulate=True)
+    occur = [value for name, value in figures_of(confusion)["per_class_iou"].items() if name != "road"]
+    torch.testing.assert_close(jaccard_distance(sure, target).item(), 1 - sum(occur) / len(occur))
+
+    scores = torch.randn(2, VOID, 6, 7, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(jaccard_distance, (scores, target))
+    weight = torch.rand(VOID, dtype=torch.float64) + 0.5
+    both = SegmentationLoss(weight, jaccard=2.0)(scores, target)
+    torch.testing.assert_close(both, SegmentationLoss(weight)(scores, target) + 2 * jaccard_distance(scores, target))
+    nothing = jaccard_distance(scores, torch.full_like(target, VOID))
     assert nothing == 0 and torch.autograd.grad(nothing, scores)[0].abs().sum() == 0
 
 

@@ -71,6 +71,27 @@ def test_one_seed_gives_one_result(program, run_folder, tmp_path):
     assert all(torch.equal(one["model"][name], other["model"][name]) for name in one["model"])
 
 
+def test_half_size_epochs_see_half_of_the_height_and_width_and_the_jaccard_loss_goes_along(
+    program, tmp_path, monkeypatch
+):
+    seen = []
+
+    class Watched(linknet.SegmentationModel):
+        def forward(self, x):
+            seen.append(tuple(x.shape[2:])) if self.training else None
+            return super().forward(x)
+
+    monkeypatch.setattr(linknet, "SegmentationModel", Watched)
+    flags = ("--epochs", 3, "--half-size-epochs", 2, "--batch-size", 4, "--loss", "jaccard", "--out", tmp_path)
+    status, _, err = program(*flags)
+    assert status == 0, err
+    assert seen == 4 * [(32, 32)] + 2 * [(64, 64)]
+    trained = json.loads((tmp_path / "summary.json").read_text())
+    assert program("--evaluate", "val", "--out", tmp_path)[0] == 0
+    scored = json.loads((tmp_path / "evaluation_val.json").read_text())
+    assert scored["valid_loss"] == pytest.approx(trained["valid_loss"], abs=1e-6)
+
+
 def test_evaluate_scores_a_split_as_training_did(program, run_folder, tmp_path):
     checkpoint = run_folder / "best.pt"
     status, out, err = program("--evaluate", "val", "--checkpoint", checkpoint, "--out", tmp_path, "--batch-size", 4)
@@ -154,6 +175,7 @@ def test_predict_takes_any_picture(program, run_folder, tmp_path):
         (["--batch-size", "9"], "--batch-size 9 is more than the 8 examples"),
         (["--crop", "32"], "expected 2 arguments"),
         (["--crop", "8", "8"], "windows of 8x8 (--crop) are too small; expected 32x32 at least"),
+        (["--half-size-epochs", "1", "--crop", "63", "64"], "expected 64x64 at least, for --half-size-epochs"),
         (["--batch-size", "1", "--crop", "32", "64"], "one window of 32x64 leaves one value a channel"),
         (["--batch-size", "1", "--crop", "32", "32", "--model", "paper"], "one window of 32x32 leaves one value"),
         (["--average", "5"], "'5' is not a number from 0 up to 1"),

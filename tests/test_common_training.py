@@ -190,6 +190,16 @@ def test_scoring_in_batches_of_like_lengths_takes_every_example_once(tmp_path):
     assert torch.equal(points, dataset.points.flip(0)), "the shortest first"
 
 
+@pytest.mark.parametrize(
+    ("features", "seconds", "amp"), [({}, 1, "off"), ({"avx512_bf16": True}, 1, "bf16"), ({"amx_bf16": True}, 3, "off")]
+)
+def test_amp_auto_is_what_the_processor_is_faster_with(monkeypatch, features, seconds, amp):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: features)
+    monkeypatch.setattr(cli, "_seconds_of_a_product", {torch.bfloat16: seconds, torch.float32: 2}.get)
+    flags = cli.parser("", epochs=1, batch_size=4, lr=1)
+    assert cli.parse(flags, ["--device", "cpu", "--amp", "auto"]).amp == amp
+
+
 def test_gradients_are_clipped_to_the_norm_that_was_asked_for(tmp_path):
     norms = []
 

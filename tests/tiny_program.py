@@ -52,7 +52,11 @@ def main():
         load_weights(model, cli.weights_of(args))
         return print(validate(model))
 
-    steps = 0
+    steps = epoch = 0
+
+    def note_epoch(number):
+        nonlocal epoch
+        epoch = number
 
     def loss_fn(scores, target):
         nonlocal steps
@@ -64,7 +68,7 @@ def main():
 
     def noisy(batch, device, non_blocking=False):
         points, classes = batches.to_device(batch, device)
-        return points + 0.1 * batches.rand(*points.shape), classes
+        return points + 0.05 * epoch * batches.rand(*points.shape), classes
 
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr)
     lengths = torch.arange(EXAMPLES) % 7 if args.like_lengths else None
@@ -84,6 +88,7 @@ def main():
         average=0.1,
         clip=args.clip,
         patience=args.patience,
+        before_epoch=note_epoch,
     )
     figures = {**run, **validate(model)}
     if training.idist.get_rank() == 0:
