@@ -7,6 +7,7 @@ count, too. Prints a line a kill; the exit status is 1 if a run ended otherwise.
 """
 
 import argparse
+import importlib
 import os
 import random
 import signal
@@ -106,6 +107,9 @@ def main():
     flags.add_argument("--kills", type=int, default=20)
     flags.add_argument("--seed", type=int, default=0)
     args = flags.parse_args()
+    # Once, not in every fork: what torch and the trainer import when they need it.
+    for module in ("matplotlib.pyplot", "torch._dynamo"):
+        importlib.import_module(module)
     with tempfile.TemporaryDirectory() as folder:
         sys.exit(kill(Path(folder), args.kills, random.Random(args.seed)) > 0)
 

@@ -158,7 +158,9 @@ def main():
             data = ["--data", str(make(Path(folder) / f"data of {Path(path).stem}"))] if make else []
             programs.append([path, *small.split(), *data])
         for number, program in enumerate(programs):
-            module_of(program[0])  # once, not in every fork
+            # Once, not in every fork: what the programs import when they need it, too.
+            for module in (".".join(Path(program[0]).with_suffix("").parts), "matplotlib.pyplot", "torch._dynamo"):
+                importlib.import_module(module)
             for older, place in ((False, "a new folder"), (True, "the folder of an older run")):
                 runs = Path(folder) / f"runs {number} {older}"
                 runs.mkdir()
