@@ -25,6 +25,7 @@ from ch03_workflow.loaders.mnist import mnist_folder, read_mnist
 from common import cli
 from common.cli import UserError
 from data.digits import make_digits
+from data.tiny_objects import make_tiny_objects
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared" / "data" / "mnist"
@@ -120,10 +121,16 @@ def test_pretrained_is_deprecated():
         torchvision.models.resnet18(pretrained=False)
 
 
-def transfer(out, *flags):
+@pytest.fixture(scope="module")
+def drawings(tmp_path_factory):
+    return make_tiny_objects(tmp_path_factory.mktemp("sample") / "tiny", pictures=(10, 4))
+
+
+def transfer(drawings, out, *flags):
     """What the tour leaves behind, and what it `printed`."""
     printed = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
+        patch.setattr("data.tiny_objects.make_tiny_objects", lambda root: drawings)
         patch.setattr(sys, "argv", ["transfer_tour.py", "--device", "cpu", "--out", str(out), *flags])
         # Two threads here, beside another process of tests on two cores, and in all tests that follow: both wait.
         patch.setattr(torch, "set_num_threads", lambda threads: None)
@@ -131,12 +138,12 @@ def transfer(out, *flags):
     return variables | {"printed": printed.getvalue()}
 
 
-def test_only_the_head_moves_and_it_learns(tmp_path):
+def test_only_the_head_moves_and_it_learns(drawings, tmp_path):
     pictures = folder_of(tmp_path / "mine", *(f"red/{number}.png" for number in range(12)))
     for number in range(12):
         (pictures / "blue").mkdir(exist_ok=True)
         Image.new("RGB", (30, 40), "blue").save(pictures / "blue" / f"{number}.png")
-    seen = transfer(tmp_path / "out", "--weights", "none", "--data", str(pictures), "--epochs", "30")
+    seen = transfer(drawings, tmp_path / "out", "--weights", "none", "--data", str(pictures), "--epochs", "30")
     moved = seen["moved"]
     assert moved.pop("fc")[0] > 0.01 and set(moved.values()) == {(0.0, 0.0)} and len(moved) == 6
     assert seen["trained"] == 1.0 and "blue, red: 20 pictures to learn from, 4 to test" in seen["printed"]
@@ -146,12 +153,12 @@ def test_only_the_head_moves_and_it_learns(tmp_path):
     assert seen["without_gradient"] == frozen and seen["running_mean"] > 0.01
     with pytest.raises(UserError, match="expected 5 of 2 or more"):
         shutil.rmtree(pictures / "red")
-        transfer(tmp_path / "out", "--weights", "none", "--data", str(pictures))
+        transfer(drawings, tmp_path / "out", "--weights", "none", "--data", str(pictures))
 
 
-def test_weights_learnt_here_are_kept_and_give_the_same_figures_again(tmp_path):
+def test_weights_learnt_here_are_kept_and_give_the_same_figures_again(drawings, tmp_path):
     def figures(*flags):
-        seen = transfer(tmp_path, "--pictures", "2", "--epochs", "2", *flags)
+        seen = transfer(drawings, tmp_path, "--pictures", "2", "--epochs", "2", *flags)
         return [seen[name] for name in ("untrained", "trained", "moved")], seen["printed"]
 
     (first, printed), (again, printed_again) = figures(), figures()

@@ -343,15 +343,19 @@ def test_the_page_and_its_twin_agree_until_a_line_is_changed(monkeypatch, capsys
     assert "what is changed in spinn_page.py changes nothing" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    "line, other",
-    [
-        ("lstm_in += self.right(right[0])", "lstm_in -= self.right(right[0])"),
-        ("x = torch.cat((buf, stack1, stack2), 1)", "x = torch.cat((buf, stack1, stack1), 1)"),
-    ],
-)
-def test_a_line_changed_on_the_page_changes_the_run(line, other, pairs, tmp_path):
+def test_a_line_changed_in_the_tracker_is_noticed(monkeypatch):
+    line, other = "x = torch.cat((buf, stack1, stack2), 1)", "x = torch.cat((buf, stack1, stack1), 1)"
+    text = Path(spinn_page.__file__).read_text()
+    assert text.count(line) == 1
+    changed = {}
+    exec(text.replace(line, other), changed)
+    monkeypatch.setattr(spinn_page, "Tracker", changed["Tracker"])
+    assert not agrees_with_page()
+
+
+def test_a_line_changed_on_the_page_changes_the_run(pairs, tmp_path):
     """As a reader does it: in the file, and then the command."""
+    line, other = "lstm_in += self.right(right[0])", "lstm_in -= self.right(right[0])"
     root = Path(__file__).parents[1]
     for name in ("ch05_sequence", "common", "data"):
         shutil.copytree(root / name, tmp_path / name, ignore=shutil.ignore_patterns("samples", "cache", "__pycache__"))
