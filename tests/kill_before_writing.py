@@ -36,7 +36,8 @@ def make_trees(folder):
     """A treebank of two sentences, many times."""
     folder.mkdir()
     for split in ("train", "dev", "test"):
-        (folder / f"{split}.txt").write_text(f"(3 (2 {split}) (4 (3 really) (4 works)))\n(1 (2 It) (1 fails))\n" * 20)
+        trees = f"(3 (2 {split}) (4 (3 really) (4 works)))\n(1 (2 {split}) (1 fails))\n"
+        (folder / f"{split}.txt").write_text(20 * trees)
     return folder
 
 

@@ -217,7 +217,9 @@ def test_the_command_of_the_chapter(capsys, tmp_path):
     (linear,) = [row for row in printed.splitlines() if "aten::addmm " in row]
     assert linear.split()[-1] == str(2 * (2 * 16 + 1))
     functions = pstats.Stats(str(tmp_path / "cprofile.pstats")).stats
-    assert next(calls for (file, _, name), (calls, *_) in functions.items() if (file, name) == (fizzbuzz, "train")) == 1
+    # Some versions of Python lose the functions that were running: then a line says so.
+    calls = [calls for (file, _, name), (calls, *_) in functions.items() if (file, name) == (fizzbuzz, "train")]
+    assert calls == ([] if "has lost what was running" in printed else [1])
 
 
 def test_what_is_no_script_is_refused(tmp_path):
