@@ -3,7 +3,7 @@
     python tests/kill_before_writing.py                 the tests' tiny program, before every operation
     python tests/kill_before_writing.py --every 7       before every seventh
     python tests/kill_before_writing.py --every 9 ch03_workflow/yesno.py --epochs 2        another program and its flags
-    python tests/kill_before_writing.py --all           every program that trains, on small data, half an hour
+    python tests/kill_before_writing.py --all           every program that trains, on small data, a quarter of an hour
 
 Each run is a fork of this process, which has all modules already and no thread: a fork of one that has threads, such as
 a test's, may wait for ever. The exit status is 1 if a run ended otherwise.
