@@ -4,8 +4,10 @@ import functools
 import http.server
 import os
 import threading
+from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 # Tests run side by side, one process a core (setup.cfg): more threads than that, in them or in the programs that they
@@ -15,6 +17,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import torch
 
 torch.set_num_threads(1)
+
+
+def draw_nothing(patch):
+    """Writes figures as empty files, where a test is not about them: half of the time of a short run."""
+    patch.setattr(Figure, "savefig", lambda figure, path, **_: Path(path).touch())
+
+
+@pytest.fixture
+def no_figures(monkeypatch):
+    draw_nothing(monkeypatch)
 
 
 @pytest.fixture

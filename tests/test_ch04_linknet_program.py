@@ -71,6 +71,7 @@ def test_one_seed_gives_one_result(program, run_folder, tmp_path):
     assert all(torch.equal(one["model"][name], other["model"][name]) for name in one["model"])
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_half_size_epochs_see_half_of_the_height_and_width_and_the_jaccard_loss_goes_along(
     program, tmp_path, monkeypatch
 ):
@@ -118,6 +119,7 @@ def test_a_run_ends_with_the_scenes_that_chose_nothing(program, run_folder, tmp_
     assert summary["test_mean_iou"] != summary["mean_iou"]
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_without_a_test_part_the_figures_are_of_the_scenes_that_chose(program, streets, tmp_path):
     for part in ("train", "trainannot", "val", "valannot"):
         shutil.copytree(streets / part, tmp_path / "data" / part)

@@ -24,6 +24,7 @@ from ch04_vision.pictures.simple_cnn import feature_maps, probabilities
 from common import cli
 from common.cli import UserError
 from data.tiny_objects import make_tiny_objects
+from tests.conftest import draw_nothing
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL = ROOT.parent / "shared" / "data" / "cifar10"
@@ -225,6 +226,7 @@ def test_each_picture_of_a_batch_is_shifted_and_mirrored_on_its_own():
 
 def run(monkeypatch, *arguments):
     """Runs the program in this process as the command line would."""
+    draw_nothing(monkeypatch)  # `trained` has drawn
     monkeypatch.setattr(sys, "argv", ["ch04_vision/simple_cnn.py", *map(str, arguments)])
     cli.run(simple_cnn.main)
 

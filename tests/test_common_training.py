@@ -16,6 +16,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from common import batches, checkpoints, cli
 from common.cli import UserError
 from tests import tiny_program
+from tests.conftest import draw_nothing
 
 ROOT = Path(__file__).parents[1]
 TINY = Path(__file__).with_name("tiny_program.py")
@@ -68,9 +69,11 @@ def assert_same_end(left, right):
     assert same(*(checkpoints.read(folder / "best.pt")["model"] for folder in (left, right)))
 
 
-def run_here(out, *flags):
+def run_here(out, *flags, figures=False):
     """The same without a process of its own: four seconds faster. Returns the exit status."""
     with pytest.MonkeyPatch.context() as patch:
+        if not figures:
+            draw_nothing(patch)
         patch.setattr(sys, "argv", [str(TINY), "--device", "cpu", "--out", str(out), *map(str, flags)])
         try:
             cli.run(tiny_program.main)
@@ -83,7 +86,7 @@ def run_here(out, *flags):
 def whole(tmp_path_factory):
     """A run that was never disturbed."""
     out = tmp_path_factory.mktemp("whole")
-    assert run_here(out) == 0
+    assert run_here(out, figures=True) == 0
     return out
 
 
