@@ -177,7 +177,9 @@ def train(args):
     vocabulary = splits["train"].vocabulary
     model = build(args, vocabulary)
     criterion, opt = set_up(args, model, vocabulary)
-    classify.train(args, title(args), entailment.PAIRS, model, criterion, opt, splits, draw)
+    # Hypotheses of one premise, with their different labels, in one batch: what tells them apart is learnt sooner.
+    groups = splits["train"].premises()
+    classify.train(args, title(args), entailment.PAIRS, model, criterion, opt, splits, draw, groups)
 
 
 def evaluate(args):
