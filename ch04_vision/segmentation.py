@@ -64,10 +64,10 @@ def jaccard_distance(scores, target):
     right = probabilities.gather(1, target.clamp(max=VOID - 1).unsqueeze(1)).flatten()
     hits = torch.zeros_like(pixels).index_add(0, target.clamp(max=VOID - 1).flatten(), right)
     counts = torch.stack([hits, probabilities.sum((0, 2, 3)), pixels])
-    if idist.get_world_size() > 1:
-        from torch.distributed.nn.functional import all_reduce  # ignite's has no gradient
-
-        counts = all_reduce(counts)
+    if (processes := idist.get_world_size()) > 1:
+        # all_reduce has no gradient, and the gradients of all processes are averaged where these want to be summed.
+        here = counts.detach()
+        counts = processes * counts + (idist.all_reduce(here.clone()) - processes * here)
     hits, called, pixels = counts
     distances = 1 - hits / (called + pixels - hits).clamp(min=1e-6)
     return distances[pixels > 0].sum() / (pixels > 0).sum().clamp(min=1)

@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import resnet18
 
 from benchmarks import page_linknet
+from ch04_vision import segmentation
 from ch04_vision.linknet_blocks import (
     ConvBlock,
     ConvBlockWithoutSequential,
@@ -280,6 +281,22 @@ def test_the_jaccard_distance_is_what_is_missing_to_the_figure():
     torch.testing.assert_close(both, SegmentationLoss(weight)(scores, target) + 2 * jaccard_distance(scores, target))
     nothing = jaccard_distance(scores, torch.full_like(target, VOID))
     assert nothing == 0 and torch.autograd.grad(nothing, scores)[0].abs().sum() == 0
+
+
+def test_two_processes_have_the_jaccard_distance_of_their_batches_together(monkeypatch):
+    scores = torch.randn(4, VOID, 6, 7, dtype=torch.float64, requires_grad=True)
+    target, halves, counted = torch.randint(0, VOID + 1, (4, 6, 7)), (slice(0, 2), slice(2, 4)), []
+    whole = jaccard_distance(scores, target)
+    monkeypatch.setattr(segmentation.idist, "get_world_size", lambda: 2)
+    monkeypatch.setattr(segmentation.idist, "all_reduce", lambda counts: counted.append(counts) or counts)
+    for half in halves:
+        jaccard_distance(scores[half], target[half])
+    monkeypatch.setattr(segmentation.idist, "all_reduce", lambda counts: sum(counted))
+    distances = [jaccard_distance(scores[half], target[half]) for half in halves]
+    assert [distance.item() for distance in distances] == pytest.approx(2 * [whole.item()])
+    # Gradients are averaged over the processes.
+    gradients = (torch.autograd.grad(distance, scores)[0] for distance in (sum(distances) / 2, whole))
+    torch.testing.assert_close(*gradients)
 
 
 def test_the_figures_are_what_their_names_say():
