@@ -83,9 +83,9 @@ def print_functions(profiler, rows):
     print_title(f"cProfile: the {rows} functions with the most time of their own (tottime), in seconds")
     print("tottime: in the function itself; cumtime: with those that it called; percall: by the number of calls")
     found = pstats.Stats(profiler, stream=sys.stdout)
-    if not any(name == "run_path" for _, _, name in found.stats):  # seen with 3.12.1 and 3.13.0
+    if not any(name == "run_path" for _, _, name in found.stats):  # what runs the script; seen with 3.13.0
         version = sys.version.partition(" ")[0]
-        print(f"cProfile of Python {version} has lost what was running when C++ was called, main() at least")
+        print(f"cProfile of Python {version} has lost the functions that were running when C++ was called")
     found.strip_dirs().sort_stats("tottime").print_stats(rows)
 
 

@@ -21,7 +21,7 @@ from common import batches, training
 class SegmentationLoss:
     """Cross-entropy over the pixels that have a class, each weighted by its class; the weighted mean over the batch.
 
-    `jaccard` times, the `jaccard_distance` is added: a class of few pixels then counts as much as the sky, and pixels
+    The `jaccard_distance` is added `jaccard` times: a class of few pixels then counts as much as the sky, and pixels
     that are called so by mistake count against it.
 
     Under `torchrun` sums are over the batches of all processes, so that void pixels, which are not spread evenly, give

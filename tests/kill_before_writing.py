@@ -145,6 +145,14 @@ def kill(program, folder, every, older):
         assert equal(weights_in(out), whole), f"operation {operation}: other weights"
 
 
+def kill_in_both_places(program, every):
+    module_of(program[0])
+    for older, place in ((False, "a new folder"), (True, "the folder of an older run")):
+        with tempfile.TemporaryDirectory() as folder:
+            kills = kill(program, Path(folder), every, older)
+        print(f"{program[0]}: {kills} of {kills} killed runs ended with equal weights in {place}", flush=True)
+
+
 def main():
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     flags.add_argument("--every", type=int, default=1)
@@ -152,23 +160,17 @@ def main():
     flags.add_argument("program", nargs=argparse.REMAINDER, help="a program's path and its flags")
     args = flags.parse_args()
     torch.set_num_threads(1)  # a fork of a process that has computed with more may wait for ever
-    with tempfile.TemporaryDirectory() as folder:
-        programs = [args.program] if args.program else []
-        for path in [] if programs else [*PROGRAMS] if args.all else ["tests/tiny_program.py"]:
+    # Once, not in every fork: what the programs import when they need it.
+    for module in ("matplotlib.pyplot", "torch._dynamo"):
+        importlib.import_module(module)
+    if args.program:
+        kill_in_both_places(args.program, args.every)
+    else:
+        for path in PROGRAMS if args.all else ["tests/tiny_program.py"]:
             make, small = PROGRAMS[path]
-            data = ["--data", str(make(Path(folder) / f"data of {Path(path).stem}"))] if make else []
-            programs.append([path, *small.split(), *data])
-        for number, program in enumerate(programs):
-            # Once, not in every fork: what the programs import when they need it, too.
-            for module in (".".join(Path(program[0]).with_suffix("").parts), "matplotlib.pyplot", "torch._dynamo"):
-                importlib.import_module(module)
-            for older, place in ((False, "a new folder"), (True, "the folder of an older run")):
-                runs = Path(folder) / f"runs {number} {older}"
-                runs.mkdir()
-                kills = kill(program, runs, args.every, older)
-                shutil.rmtree(runs)
-                told = f"{program[0]}: " * (len(programs) > 1)
-                print(f"{told}{kills} of {kills} killed runs ended with equal weights in {place}", flush=True)
+            with tempfile.TemporaryDirectory() as folder:
+                data = ["--data", str(make(Path(folder, "data")))] if make else []
+                kill_in_both_places([path, *small.split(), *data], args.every)
 
 
 if __name__ == "__main__":

@@ -156,6 +156,12 @@ def test_only_the_head_moves_and_it_learns(drawings, tmp_path):
         transfer(drawings, tmp_path / "out", "--weights", "none", "--data", str(pictures))
 
 
+def test_a_mistake_in_one_s_own_pictures_is_told_before_the_base_has_learnt(drawings, tmp_path):
+    with pytest.raises(UserError, match="nowhere: no such folder"):
+        transfer(drawings, tmp_path, "--pictures", "2", "--data", str(tmp_path / "nowhere"))
+    assert not [*tmp_path.glob("base_*")]
+
+
 def test_weights_learnt_here_are_kept_and_give_the_same_figures_again(drawings, tmp_path):
     def figures(*flags):
         seen = transfer(drawings, tmp_path, "--pictures", "2", "--epochs", "2", *flags)

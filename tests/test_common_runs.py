@@ -55,7 +55,7 @@ def test_killed_before_a_file_operation_a_run_resumes_to_equal_weights():
     command = [sys.executable, "tests/kill_before_writing.py", "--every", "11"]
     script = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
     assert script.returncode == 0, script.stdout + script.stderr
-    kills = re.findall(r"^(\d+) of \1 killed runs", script.stdout, re.MULTILINE)
+    kills = re.findall(r": (\d+) of \1 killed runs", script.stdout, re.MULTILINE)
     assert len(kills) == 2 and all(int(number) >= 2 for number in kills)
 
 
