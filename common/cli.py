@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from common.errors import UserError, at_end, told
-from common.streams import mend_streams
+from common.streams import Stream, mend_streams
 
 PRECISIONS = ["off", "bf16", "fp16"]
 
@@ -321,5 +321,6 @@ def run(main):
     finally:
         at_end.close()
     if reason:
+        Stream.failure = None  # told here, if it was that
         print(f"{Path(sys.argv[0]).name}: {reason}", file=sys.stderr)
         sys.exit(2)

@@ -1,6 +1,7 @@
 """Standard output and standard error that a run outlives: a closed pipe, a missing stream, letters of ASCII."""
 
 import atexit
+import contextlib
 import errno
 import os
 import sys
@@ -15,6 +16,8 @@ class Stream:
     Args:
         before: called at each write and flush, returns what has to stand in front of it: the headings of a tour.
     """
+
+    failure = None  # what could not be written, until somebody has told it
 
     def __init__(self, stream, before=lambda: ""):
         self.stream, self.before = stream, before
@@ -35,7 +38,8 @@ class Stream:
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
             # Windows has no EPIPE and says EINVAL.
             if error.errno not in (errno.EPIPE, errno.EINVAL):
-                raise OSError(error.errno, error.strerror, "standard output") from None
+                Stream.failure = OSError(error.errno, error.strerror, "standard output")
+                raise Stream.failure from None
 
     def __getattr__(self, name):
         return getattr(self.stream, name)
@@ -59,9 +63,12 @@ def mend_streams(before=lambda: ""):
 
 
 def _write_the_rest():
-    """At the end of a program what is still buffered is written; Python itself would end in a traceback there."""
-    try:
+    """At the end of a program what is still buffered is written; Python itself would end in a traceback there.
+
+    After a script's last line Python has written it already, and has said nothing of a failure.
+    """
+    with contextlib.suppress(OSError):
         sys.stdout.flush()
-    except OSError as error:
-        print(f"{Path(sys.argv[0]).name}: {told(error) or error}", file=sys.stderr)
+    if Stream.failure:
+        print(f"{Path(sys.argv[0]).name}: {told(Stream.failure) or Stream.failure}", file=sys.stderr)
         os._exit(2)

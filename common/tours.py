@@ -14,7 +14,7 @@ import torch
 
 from common.cli import Parser, describe, draw_into_files
 from common.errors import told
-from common.streams import mend_streams
+from common.streams import Stream, mend_streams
 
 
 def tour(doc, flags=(), device=True):
@@ -84,6 +84,7 @@ def _end(kind, error, trace):
     reason = None if interrupted else told(error)
     if not interrupted and reason is None:
         return sys.__excepthook__(kind, error, trace)
+    Stream.failure = None  # told here, if it was that
     print("interrupted" if interrupted else f"{Path(sys.argv[0]).name}: {reason}", file=sys.stderr)
     sys.exit(130 if interrupted else 2)
 

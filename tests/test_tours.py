@@ -147,7 +147,7 @@ def test_a_tour_outlives_its_streams(small, redirection):
 @pytest.mark.parametrize("buffering", ["", "-u"], ids=["told at its end", "told at once"])
 def test_an_output_on_a_full_disk_ends_a_tour_in_a_line(small, buffering):
     command = f"{sys.executable} {buffering} small_tour.py > /dev/full"
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""}
     seen = subprocess.run(command, shell=True, cwd=small.parent, env=environment, capture_output=True, text=True)
     assert (seen.returncode, seen.stderr) == (2, "small_tour.py: standard output: No space left on device\n")
 
