@@ -22,13 +22,13 @@ from torch import nn, optim
 from torch.utils.data import Dataset
 
 from ch03_workflow.loaders.trec import CLASSES, SPLITS, download, read_splits
-from ch03_workflow.loaders.vectors import read_vectors
 from ch03_workflow.plain_text_pipeline import PADDING, UNKNOWN, Vocabulary, collate, tokenizer
 from common import batches, cli, report, training
 from common.checkpoints import load_weights
 from common.names import printable
 from common.packed import Packed
 from common.pictures import save_confusion
+from common.word_vectors import frequent_vectors
 
 LABELS = list(CLASSES)
 # What a run does unless a flag says otherwise.
@@ -36,6 +36,7 @@ RECIPES = {
     "sample": {"epochs": 20, "batch_size": 32, "lr": 0.003},
     "real": {"epochs": 8, "batch_size": 64, "lr": 0.002},
 }
+MOST = 50_000  # word vectors that are taken: rarer words would only make every checkpoint larger
 VECTOR_SCALE = 0.4  # GloVe's numbers are larger than those that an embedding starts with
 
 
@@ -150,7 +151,7 @@ def table(confusion):
 def train(args):
     splits = read_splits(args.data)
     vocabulary = build_vocabulary(splits["train"])
-    words, vectors = read_vectors(args.vectors) if args.vectors else ([], torch.zeros(0, 0))
+    words, vectors = frequent_vectors(args.vectors, MOST) if args.vectors else ([], torch.zeros(0, 0))
     known = Vocabulary(["<unk>", "<pad>", *words])
     vectors = torch.cat([torch.zeros(2, vectors.shape[1]), VECTOR_SCALE * vectors])
     trainloader, validloader, testloader = (

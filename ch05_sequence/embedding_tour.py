@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from ch05_sequence.loaders.snli import open_snli
-from ch05_sequence.loaders.vectors import frequent_vectors
 from common.tours import tour
+from common.word_vectors import frequent_vectors
 from data import sample
 from data.sentence_pairs import make_sentence_pairs
 
@@ -123,7 +123,7 @@ plt.close(figure)
 # %% Neighbours in real vectors
 # GloVe's come from six billion words instead of some thousand sentences: --vectors names a file of them.
 if args.vectors:
-    known, real = frequent_vectors(args.vectors)
+    known, real = frequent_vectors(args.vectors, 20_000)
     print(f"{len(known)} words of {args.vectors}")
     for word in ("dog", "red", "running", "women"):
         if word in known:

@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from ch03_workflow import question_classifier
 from ch03_workflow.loaders import trec
 from ch03_workflow.loaders.trec import CLASSES, TEST_FILE, TRAIN_FILE, TSV_FILES, Question, read_label_file, read_splits
-from ch03_workflow.loaders.vectors import read_vectors
 from ch03_workflow.plain_text_pipeline import PADDING, UNKNOWN, Vocabulary, collate
 from common import checkpoints, cli
 from common.cli import UserError
@@ -322,25 +321,6 @@ def test_vectors_go_into_the_network_and_their_words_into_the_checkpoint(sample,
     net, _, known = question_classifier.load(question_classifier.read_flags([*map(str, run), "--predict", "Who ?"]))
     assert known.tokens == ["<unk>", "<pad>", "who", "river", "zebra"]
     assert net.convolutions[0].weight.shape == (128, 128 + 3, 2)
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("who 1 2\nis 1\n", "line 2: found 'is 1', expected a word and 2 finite numbers"),
-        ("who\n", "line 1: found 'who', expected a word and finite numbers"),
-        ("who 1 nan\n", "line 1: found 'who 1 nan', expected a word and finite numbers"),
-        ("who 1 x\n", "line 1: found 'who 1 x', expected a word and finite numbers"),
-        ("", "empty"),
-    ],
-)
-def test_damaged_vectors_are_told_with_their_line(tmp_path, text, told):
-    path = tmp_path / "vectors.txt"
-    path.write_text(text)
-    with pytest.raises(UserError, match=f"vectors.txt.*{told}"):
-        read_vectors(path)
-    with pytest.raises(UserError, match=r"none\.txt: no such"):
-        read_vectors(tmp_path / "none.txt")
 
 
 def test_a_question_of_a_shell_that_is_not_in_utf8_is_answered(run, monkeypatch, capsys):

@@ -17,8 +17,6 @@ import torch.nn.functional as F
 import data.sentence_pairs
 from ch05_sequence import advanced_rnn, simple_rnn, spinn
 from ch05_sequence.loaders.snli import open_snli, tokenize
-from ch05_sequence.loaders.vectors import frequent_vectors
-from common.errors import UserError
 
 CHAPTER = Path(__file__).parents[1] / "ch05_sequence"
 
@@ -117,11 +115,6 @@ def test_vectors_by_company(embedding_tour):
 def test_neighbours_in_real_vectors(embedding_tour, tmp_path):
     printed = embedding_tour["printed"]
     assert "nearest to dog: puppy, cat, red, blue\n" in printed and "nearest to red: blue, " in printed
-    words, vectors = frequent_vectors(embedding_tour["args"].vectors, count=2)
-    assert words == ["the", "dog"] and vectors.tolist()[1] == [1, 0]
-    (tmp_path / "bad.txt").write_text("dog 1 2\ncow 1 2\ncat 1\nbird 1 2\n")
-    with pytest.raises(UserError, match=r"bad.txt, line 3: 1 numbers after the word"):
-        frequent_vectors(tmp_path / "bad.txt")
 
 
 @pytest.mark.parametrize("name", ["embedding_tour", "padding_tour", "torchtext_tour"])

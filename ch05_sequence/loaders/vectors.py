@@ -1,7 +1,6 @@
-"""Word vectors from a file in GloVe's format (Pennington and others 2014): on each line a word and its numbers."""
+"""The word vectors of an embedding, from a file in GloVe's format or from the archive that Stanford offers."""
 
 import contextlib
-import itertools
 import re
 import zipfile
 import zlib
@@ -12,10 +11,10 @@ import torch
 from ch05_sequence.loaders.snli import PAD, UNKNOWN
 from common import downloads
 from common.errors import UserError
-from common.files import bare_lines, require_file
+from common.files import require_file
+from common.word_vectors import EXPECTED, entries, floats
 from data import place
 
-LARGEST = torch.finfo(torch.float32).max
 # What zipfile raises for a damaged archive.
 DAMAGES = OSError, EOFError, RuntimeError, NotImplementedError, UnicodeError, zipfile.BadZipFile, zlib.error
 
@@ -41,10 +40,10 @@ def load_vectors(source, vocabulary, dimension):
     weight = torch.zeros(len(vocabulary), dimension)
     missing = torch.ones(len(vocabulary), dtype=torch.bool)
     with _open(source) as lines:
-        for where, word, numbers in _entries(lines, source, dimension):
+        for where, word, numbers in entries(lines, source, dimension):
             place = places.pop(word, None)  # of a word that comes twice the first counts
             if place is not None:
-                weight.numpy()[place] = _floats(where, numbers)  # the same memory, and faster than a tensor a row
+                weight.numpy()[place] = floats(where, numbers)  # the same memory, and faster than a tensor a row
                 missing[place] = False
     if missing.all():
         raise UserError(f"{source}: none of the {len(vocabulary)} words of the data is in it; expected most of them")
@@ -62,58 +61,11 @@ def load_vectors(source, vocabulary, dimension):
     return weight
 
 
-def frequent_vectors(source, count=20_000):
-    """The first words of a file, in GloVe's files the most frequent, a list, and their vectors, (words, dimension)."""
-    with _open(source) as lines:
-        entries = [*itertools.islice(_entries(lines, source), count)]
-    if not entries:
-        raise UserError(f"{source}: no vectors; expected a word and its numbers a line")
-    words = [word.decode(errors="replace") for _, word, _ in entries]
-    return words, torch.tensor([_floats(where, numbers) for where, _, numbers in entries])
-
-
-def _floats(where, numbers):
-    try:
-        floats = [*map(float, numbers.split(b" "))]
-    except ValueError as error:
-        raise UserError(f"{where}: {error}; expected a word and its numbers") from None
-    if not all(abs(number) <= LARGEST for number in floats):
-        raise UserError(f"{where}: a number that is not finite in float32; expected {len(floats)} that are")
-    return floats
-
-
-def _is_number(text):
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _entries(lines, source, dimension=None):
-    """Of each line where it stands, for messages, its word, and its numbers, as bytes; by default as many as are in the
-    first line."""
-    for number, (where, line) in enumerate(bare_lines(lines, source), 1):
-        line = line.rstrip()
-        spaces = line.count(b" ")
-        if number == 1 and spaces == 1 and dimension != 1:
-            continue  # word2vec's and fastText's files begin with their size
-        dimension = dimension or max(1, spaces)
-        word, _, numbers = line.partition(b" ")
-        if spaces > dimension:  # the 840B file has words with spaces in them, such as ". . ."
-            word = line.rsplit(b" ", dimension)[0]
-            numbers = line[len(word) + 1 :]
-        # A number too many is no part of a word.
-        if spaces < dimension or (spaces > dimension and _is_number(word.rpartition(b" ")[2])):
-            raise UserError(f"{where}: {spaces} numbers after the word; expected {dimension} (--embed-dim)")
-        yield where, word, numbers
-
-
 @contextlib.contextmanager
 def _open(source):
     """The lines of the file, or those in the archive of Stanford's vectors of that name."""
     if Path(source).exists():
-        require_file(source, "word vectors in GloVe's format")
+        require_file(source, EXPECTED)
         with open(source, "rb") as file:
             yield file
         return
