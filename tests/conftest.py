@@ -41,8 +41,9 @@ def serve():
 
         handler = functools.partial(Files, directory=what) if isinstance(what, os.PathLike) else what
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        server.handle_error = lambda request, address: None  # a client that goes away is what many a test wants
         running.append(server)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()  # looks that often for its end
         return f"http://127.0.0.1:{server.server_port}/"
 
     yield start

@@ -509,14 +509,14 @@ def refusal(script, *path):
 
 def test_another_data_or_a_copy_of_the_repository_is_told(tmp_path):
     repository = Path(data.HERE).parent
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "__init__.py").touch()
-    told = refusal(repository / "ch03_workflow" / "mnist.py", tmp_path, repository)
-    assert told == f"another package named data, in {tmp_path}, hides {repository / 'data'}\n"
     (tmp_path / "ch01_intro").mkdir()
     script = tmp_path / "ch01_intro" / "tensors.py"
     script.write_text("import common\n")
     assert refusal(script, repository).endswith(f"copy in {repository}; try: pip install -e {tmp_path}\n")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "__init__.py").touch()
+    told = refusal(script, tmp_path, repository)
+    assert told == f"another package named data, in {tmp_path}, hides {repository / 'data'}\n"
 
 
 # Loader processes
@@ -559,7 +559,8 @@ class TooLarge:
 
 
 def test_a_loader_process_that_cannot_send_ends_the_run_in_a_line(capfd, monkeypatch):
-    monkeypatch.setattr(torch.utils.data._utils, "MP_STATUS_CHECK_INTERVAL", 0.5)  # seconds
+    get = torch.utils.data.dataloader._MultiProcessingDataLoaderIter._try_get_data
+    monkeypatch.setattr(get, "__defaults__", (0.5,))  # seconds until it looks whether its processes live
     start = dict(worker_init_fn=batches.end_when_nothing_can_be_sent, multiprocessing_context="fork")
     loader = DataLoader(range(8), 2, num_workers=2, collate_fn=TooLarge, **start)
     with pytest.raises(SystemExit, match="2"):

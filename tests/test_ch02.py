@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -160,11 +159,8 @@ def weights_of(out, name="last.pt"):
 
 
 def test_the_default_run_gets_every_unseen_number_right_and_plays(fizzbuzz_run, tmp_path):
-    """As a reader runs it, in a process of its own."""
-    command = [sys.executable, "ch02_simple_nn/fizzbuzz.py", "--out", tmp_path]
-    trained = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert trained.returncode == 0, trained.stderr
-    assert "100 of 100 unseen numbers right" in trained.stdout
+    status, said, _ = fizzbuzz_run("--out", tmp_path)
+    assert status == 0 and "100 of 100 unseen numbers right" in said
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["accuracy"] == 1 and summary["epochs"] == 500 and summary["loss"] < 0.005
     lines = epochs_of(tmp_path)

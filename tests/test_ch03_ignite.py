@@ -366,20 +366,6 @@ def test_an_interruption_saves_and_it_goes_on_exactly(digits, whole, tmp_path, m
     same_end(whole[0], tmp_path)
 
 
-def test_killed_at_random_moments_it_goes_on_exactly():
-    """The script does it more often: `python tests/kill_and_resume.py --kills 20`."""
-    script = subprocess.run(
-        [sys.executable, "tests/kill_and_resume.py", "--kills", "1"],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert script.returncode == 0, script.stdout + script.stderr
-    assert "1 of 1 runs ended with the weights of the one that nobody killed" in script.stdout
-
-
 def test_resuming_a_finished_run_changes_nothing(digits, whole, tmp_path):
     shutil.copytree(whole[0], tmp_path / "run")
     run(digits, tmp_path / "run", "--resume")

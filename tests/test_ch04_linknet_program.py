@@ -65,7 +65,7 @@ def test_training_leaves_figures_and_pictures(program, run_folder):
     assert summary["mean_iou"] == max(line["mean_iou"] for line in lines)
 
 
-def test_one_seed_gives_one_result(program, run_folder, tmp_path):
+def test_one_seed_gives_one_result(program, run_folder, tmp_path, no_figures):
     assert program("--epochs", 2, "--batch-size", 4, "--out", tmp_path)[0] == 0
     one, other = (torch.load(folder / "best.pt", weights_only=True) for folder in (run_folder, tmp_path))
     assert all(torch.equal(one["model"][name], other["model"][name]) for name in one["model"])

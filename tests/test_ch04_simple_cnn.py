@@ -1,11 +1,12 @@
 """Listings 4.1, 4.3 and 4.10: CIFAR-10 in both layouts, the augmentation, and the program as a reader runs it."""
 
+import contextlib
 import hashlib
+import io
 import json
 import os
 import pickle
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -242,14 +243,13 @@ def fails(monkeypatch, capsys, *arguments):
 
 @pytest.fixture(scope="module")
 def trained(sample, tmp_path_factory):
-    """A short run on a small sample, as a reader starts it: in a process of its own."""
+    """The folder of a short run on a small sample, and what it printed."""
     out = tmp_path_factory.mktemp("run")
-    command = [sys.executable, "ch04_vision/simple_cnn.py", "--data", sample, "--recipe", "sample", "--epochs", 12]
-    command += ["--batch-size", 30, "--device", "cpu", "--out", out]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
-    done = subprocess.run(map(str, command), cwd=ROOT, env=environment, text=True, capture_output=True)
-    assert done.returncode == 0, done.stderr
-    return out, done.stdout
+    flags = f"--data {sample} --recipe sample --epochs 12 --batch-size 30 --device cpu --out {out}"
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as told:
+        patch.setattr(sys, "argv", ["ch04_vision/simple_cnn.py", *flags.split()])
+        cli.run(simple_cnn.main)
+    return out, told.getvalue()
 
 
 def test_the_program_learns(trained, sample):
