@@ -21,12 +21,12 @@ from ignite.metrics import ConfusionMatrix, Loss
 from torch import nn, optim
 from torch.utils.data import Dataset
 
+from ch03_workflow.loaders.packed import Packed
 from ch03_workflow.loaders.trec import CLASSES, SPLITS, download, read_splits
 from ch03_workflow.plain_text_pipeline import PADDING, UNKNOWN, Vocabulary, collate, tokenizer
 from common import batches, cli, report, training
 from common.checkpoints import load_weights
 from common.names import printable
-from common.packed import Packed
 from common.pictures import save_confusion
 from common.word_vectors import frequent_vectors
 

@@ -18,12 +18,12 @@ from torch import nn, optim
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
+from ch03_workflow.loaders.packed import Packed
 from ch03_workflow.loaders.yesno import SAMPLE_RATE, SPLITS, open_recording, read_split
 from ch03_workflow.pictures.audio import save_answers
 from common import batches, cli, report, training
 from common.checkpoints import load_weights
 from common.names import Names, printable, readable
-from common.packed import Packed
 
 BANDS = 40
 CLASSES = ("silence", "no", "yes")  # label + 1; CTC's blank is class 0

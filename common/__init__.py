@@ -2,7 +2,8 @@
 
 Read `tours.py` for the tours; for the programs `cli.py` (flags, mistakes), `batches.py`, `training.py`, and `report.py`
 and `checkpoints.py` for what a run leaves. What a chapter's page does not need lies below: `files.py`, `names.py`,
-`downloads.py` and `streams.py` meet what disks, networks and shells bring; `pictures.py` and `graph.py` draw.
+`downloads.py` and `streams.py` meet what disks, networks and shells bring; `word_vectors.py` reads GloVe's format;
+`pictures.py` and `graph.py` draw.
 
 Whoever imports it is the repository's own script, beside the repository's own `data`.
 """
