@@ -81,8 +81,9 @@ def lock(out):
         try:
             held.acquire(timeout=0)
         except filelock.Timeout:
-            other = path.read_text().strip() or "another one"
-            raise UserError(f"--out {out}: process {other} is training there; name another folder with --out") from None
+            number = path.read_text().strip()  # none yet, for a moment
+            other = f"process {number}" if number else "another process"
+            raise UserError(f"--out {out}: {other} is training there; name another folder with --out") from None
         at_end.callback(held.release)
         path.write_text(f"{os.getpid()}\n")
 
