@@ -209,8 +209,8 @@ class SPINN(nn.Module):
 def choose(scores, buffers, stacks):
     """The better scored of the moves that are legal, a move a sentence; PADDING for a sentence that is read."""
     moves = []
-    for score, buf, stack in zip(scores.detach(), buffers, stacks):
+    for score, buf, stack in zip(scores.tolist(), buffers, stacks):
         # One row lies at the bottom of each buffer and two of each stack, and they stay there.
         legal = [move for move, possible in ((REDUCE, len(stack) > 3), (SHIFT, len(buf) > 1)) if possible]
-        moves.append(max(legal, key=lambda move: score[move].item()) if legal else PADDING)
+        moves.append(max(legal, key=lambda move: score[move]) if legal else PADDING)
     return moves
