@@ -171,6 +171,9 @@ def browser():
         yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
 
 
+LINE = re.compile("#L-")  # of an address; whoever has clicked must wait until the page is there
+
+
 @contextlib.contextmanager
 def reading(browser, address, **options):
     """A page of the browser; ends with an error if the page complained or asked another host for anything."""
@@ -190,6 +193,7 @@ def test_from_the_index_to_a_chapter_to_a_listing_to_its_picture(browser, addres
         page.locator("article").get_by_role("link", name=re.compile("tensors and dynamic graphs")).click()
         row = page.locator("tr", has_text="x = torch.rand(2,3,4)").first
         row.get_by_role("link", name="tensors.py").click()
+        page.wait_for_url(LINE)
         line = page.locator(urllib.parse.urlsplit(page.url).fragment.replace("L-", "#L-", 1))
         assert line.is_visible() and line.inner_text().strip()
         picture = page.locator("article img").last
@@ -215,6 +219,7 @@ def test_a_line_typed_from_the_page_is_found(browser, address, typed, there):
         result.wait_for()
         assert there in result.get_attribute("href")
         result.click()
+        page.wait_for_url(LINE)
         fragment = urllib.parse.urlsplit(page.url).fragment
         assert page.locator(f"#{fragment}").is_visible()
 
