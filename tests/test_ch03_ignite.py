@@ -10,7 +10,6 @@ import re
 import runpy
 import shutil
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -314,12 +313,13 @@ def test_a_run_prints_its_epochs_and_leaves_true_figures(whole, digits):
     assert f"{summary['accuracy']:.2%} of 40 test images named right after 7 epochs" in printed.splitlines()[-1]
 
 
-def test_plain_torch_load_reads_every_checkpoint_in_a_process_that_imports_nothing_else(whole):
-    code = "import sys, torch; print(*(sorted(torch.load(path)) for path in sys.argv[1:]))"
-    files = [whole[0] / "best.pt", *sorted((whole[0] / "checkpoints").iterdir())]
-    read = subprocess.run([sys.executable, "-c", code, *files], capture_output=True, text=True, check=True)
-    parts = ["best", "model", "optimizer", "random", "run", "scheduler", "stopper", "trainer"]
-    assert read.stdout.strip() == f"['model', 'run'] {parts} {parts}"
+def test_plain_torch_load_reads_every_checkpoint(whole):
+    registered = {each.__module__.partition(".")[0] for each in torch.serialization.get_safe_globals()}
+    assert registered <= {"torch", "builtins", "traceback"}, "types of others would load here, and for no reader"
+    parts = {"best", "model", "optimizer", "random", "run", "scheduler", "stopper", "trainer"}
+    assert torch.load(whole[0] / "best.pt").keys() == {"model", "run"}
+    for path in (whole[0] / "checkpoints").iterdir():
+        assert torch.load(path).keys() == parts
 
 
 def same_end(one, other):

@@ -242,7 +242,7 @@ def test_it_learns_one_scene_by_heart(network):
     image, mask = torch.randn(2, 3, 32, 48), torch.full((2, 32, 48), 3)
     mask[0, 8:24, 8:24], mask[1, :, 30:], mask[:, 0] = 8, 5, VOID
     image += F.one_hot(mask % VOID, 11)[..., 3:9:2].permute(0, 3, 1, 2)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, fused=True)
     loss_fn = SegmentationLoss(torch.ones(11))
     for _ in range(25):
         optimizer.zero_grad()

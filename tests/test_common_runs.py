@@ -121,11 +121,10 @@ def test_what_torch_saved_but_no_program_here_is_refused(state, trained, capsys)
 
 
 def test_plain_torch_load_reads_every_checkpoint(trained):
-    """In a process of its own, where nothing has registered types."""
-    code = "import sys, torch; print(*[sorted(torch.load(path)) for path in sys.argv[1:]])"
-    paths = [str(trained / name) for name in ("best.pt", "last.pt")]
-    told = subprocess.run([sys.executable, "-c", code, *paths], capture_output=True, text=True, env=ENVIRONMENT)
-    assert told.returncode == 0 and "['model', 'run']" in told.stdout, told.stderr
+    registered = {each.__module__.partition(".")[0] for each in torch.serialization.get_safe_globals()}
+    assert registered <= {"torch", "builtins", "traceback"}, "types of others would load here, and for no reader"
+    assert torch.load(trained / "best.pt").keys() == {"model", "run"}
+    assert torch.load(trained / "last.pt").keys() > {"model", "run"}
 
 
 def test_a_second_run_in_the_same_folder_is_refused_while_the_first_lives(tmp_path, capsys):
