@@ -112,7 +112,7 @@ def test_vectors_by_company(embedding_tour):
     assert pictures(seen) == ["words_by_company.png"]
 
 
-def test_neighbours_in_real_vectors(embedding_tour, tmp_path):
+def test_neighbours_in_real_vectors(embedding_tour):
     printed = embedding_tour["printed"]
     assert "nearest to dog: puppy, cat, red, blue\n" in printed and "nearest to red: blue, " in printed
 
