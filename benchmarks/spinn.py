@@ -11,10 +11,10 @@ because in training the step before is one's own too. It prints a table and draw
 The limit is the products that have to be taken, at the row counts of the batched one: for each group of nodes the
 product forward and that back to the children, and one product over all nodes for the gradient of the weights; with a
 tracker also its own. No sigmoid is in it and no pointer. The page's stays below because it takes the batch apart into
-rows, (1, 600), at every step of every sentence; autograd keeps each of them and puts the gradient together row by row;
-the gradients of the weights are as many products as there are steps. The batched one plans all pointers ahead on
-integers, writes each node to where its parent reads it, and takes the gradients of the weights once. With a tracker no
-implementation may take nodes of one height together: the batch goes on move by move, in products of few rows.
+rows, (1, 600), at every step of every sentence; autograd keeps each of them and puts the gradient together row by row.
+The batched one plans all rows ahead on integers and moves them in blocks; the gradients of its weights are as many
+products as there are groups. With a tracker no implementation may take nodes of one height together: the batch goes on
+move by move, in products of few rows.
 
 torchfold, which batched such trees from outside, is not measured: it is not installed with this repository.
 """
@@ -72,11 +72,11 @@ def as_printed(words, lengths):
 def products(lengths, moves, size, tracker_size):
     """A function that does the matrix products of a step and nothing else."""
     planned = plan(lengths, moves, "cpu", tracked=tracker_size is not None)
-    inner, total = len(planned.slots), len(planned.reads)
-    groups = [(inner, planned.sizes, 2 * size, 5 * size)]
+    inner, active = sum(planned.made), planned.active.tolist()
+    groups = [(inner, planned.made, 2 * size, 5 * size)]
     if tracker_size:
-        groups += [(inner, planned.sizes, tracker_size, 5 * size)]
-        groups += [(total, planned.step_sizes, wide, 4 * tracker_size) for wide in (3 * size, tracker_size)]
+        groups += [(inner, planned.made, tracker_size, 5 * size)]
+        groups += [(sum(active), active, wide, 4 * tracker_size) for wide in (3 * size, tracker_size)]
     by_group = [
         (torch.randn(rows, wide), torch.randn(rows, out), torch.randn(out, wide), [n for n in sizes if n])
         for rows, sizes, wide, out in groups

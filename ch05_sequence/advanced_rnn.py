@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from ch05_sequence import classify, entailment
-from ch05_sequence.loaders.snli import together
+from ch05_sequence.loaders.snli import distinct, together
 from ch05_sequence.pictures import rnn as rnn_pictures
 from ch05_sequence.simple_rnn import RNNClassifier, set_up
 from common import cli
@@ -125,17 +125,17 @@ class Attention(nn.Module):
 class AttentionClassifier(RNNClassifier):
     """The classifier with attention between encoder and merger; `encoder` needs a `read` that gives all outputs."""
 
-    def __init__(self, vocab_dim, encoder, fc1_dim, dropout=0.5, spread=1.0):
-        super().__init__(vocab_dim, encoder, fc1_dim, dropout=dropout, spread=spread)
+    def __init__(self, vocab_dim, encoder, fc1_dim, dropout=0.5):
+        super().__init__(vocab_dim, encoder, fc1_dim, dropout=dropout)
         self.attention = Attention(encoder.size, dropout)
 
     def read(self, premise, hypothesis):
         """What the attention takes: the outputs for both sentences, and which words are no padding."""
-        both = together(premise, hypothesis)
+        both, rows = distinct(together(premise, hypothesis))
         outputs, _ = self.encoder.read(self.embed(both.words), both.lengths)
         places = torch.arange(both.words.shape[1], device=both.words.device)
         inside = places < both.lengths.to(places.device)[:, None]
-        return *outputs.chunk(2), *inside.chunk(2)
+        return *outputs.index_select(0, rows).chunk(2), *inside[rows].chunk(2)
 
     def encode(self, premise, hypothesis):
         return self.attention(*self.read(premise, hypothesis))
@@ -149,8 +149,7 @@ def build(args, vocabulary):
         of_layers = args.cell, args.layers, args.bidirectional, args.dropout
         encoder = Encoder(args.embed_dim, args.hidden_size, *of_layers)
     Classifier = AttentionClassifier if args.attention else RNNClassifier
-    fc1_dim = 2 * args.hidden_size
-    return Classifier(len(vocabulary), encoder, fc1_dim, dropout=args.dropout, spread=args.word_spread)
+    return Classifier(len(vocabulary), encoder, 2 * args.hidden_size, dropout=args.dropout)
 
 
 def draw(args, model, pairs, folder):

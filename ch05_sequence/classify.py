@@ -46,7 +46,6 @@ def flags(doc, *, epochs, batch_size, lr, **recipe):
     add("--embed-dim", type=cli.whole(2, 1_000_000), help="(default: %(default)s)")
     add("--hidden-size", type=cli.positive_int, help="(default: %(default)s)")
     add("--dropout", type=cli.share, help="of the classifier (default: %(default)s)")
-    add("--word-spread", type=cli.positive_float, default=1.0, help="of random word vectors (default: %(default)s)")
     add(
         "--word-rate",
         type=cli.positive_float,

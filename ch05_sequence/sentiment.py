@@ -15,24 +15,24 @@ import torch.nn.functional as F
 from torch import nn
 
 from ch05_sequence import classify, spinn
+from ch05_sequence.loaders.snli import PAD
 from ch05_sequence.loaders.treebank import CLASSES, NO_NODE, open_treebank, open_trees
-from ch05_sequence.simple_rnn import embedding, set_up
+from ch05_sequence.simple_rnn import set_up
 from ch05_sequence.spinn import build_encoder, draw_parser, move_loss, move_metrics
 from common import cli
 from common.errors import UserError
 
-# Vectors of length 1 or so would drown what can be learnt from 8,000 sentences.
-DEFAULTS = dict(
-    epochs=5, batch_size=32, lr=2e-3, embed_dim=150, hidden_size=150, dropout=0.5, clip=5.0, word_spread=0.03
-)
+DEFAULTS = dict(epochs=5, batch_size=32, lr=2e-3, embed_dim=150, hidden_size=150, dropout=0.5, clip=5.0)
 
 
 class SentimentClassifier(nn.Module):
     """A label for every node of every tree; dropout on the words and on the nodes."""
 
-    def __init__(self, vocab_dim, encoder, dropout, spread):
+    def __init__(self, vocab_dim, encoder, dropout):
         super().__init__()
-        self.embed = embedding(vocab_dim, encoder.embed_dim, spread)
+        self.embed = nn.Embedding(vocab_dim, encoder.embed_dim, padding_idx=PAD)
+        with torch.no_grad():  # numbers as large as torch's would drown what can be learnt from 8,000 sentences
+            self.embed.weight.mul_(0.03)
         self.encoder = encoder
         self.dropout = nn.Dropout(dropout)
         self.label = nn.Linear(encoder.size, 5)
@@ -70,7 +70,7 @@ def task(args):
 
 
 def build(args, vocabulary):
-    return SentimentClassifier(len(vocabulary), build_encoder(args), args.dropout, args.word_spread)
+    return SentimentClassifier(len(vocabulary), build_encoder(args), args.dropout)
 
 
 def draw(args, model, trees, folder):

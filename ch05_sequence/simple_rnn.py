@@ -13,7 +13,7 @@ import torch
 from torch import nn, optim
 
 from ch05_sequence import classify, entailment
-from ch05_sequence.loaders.snli import LABELS, PAD, together
+from ch05_sequence.loaders.snli import LABELS, PAD, distinct, together
 from ch05_sequence.loaders.vectors import load_vectors
 from ch05_sequence.pictures import rnn as rnn_pictures
 from common import cli
@@ -90,26 +90,17 @@ class Merger(nn.Module):
         return self.dropout(self.bn(torch.cat([prem, hypo, prem - hypo, prem * hypo], 1)))
 
 
-def embedding(vocab_dim, embed_dim, spread):
-    """An `nn.Embedding` whose random vectors have the standard deviation `spread` (torch: 1)."""
-    embed = nn.Embedding(vocab_dim, embed_dim, padding_idx=PAD)
-    with torch.no_grad():
-        embed.weight.mul_(spread)
-    return embed
-
-
 class RNNClassifier(nn.Module):
     """Embedding, encoder for both sentences, merger and a head of two layers (listing 5.10).
 
     Args:
         encoder: any module from embedded words and lengths to (batch, encoder.size), with its `embed_dim`.
         fc1_dim, fc2_dim: the widths of the head's layers; the second is the number of classes.
-        spread: the standard deviation of the word vectors at the start.
     """
 
-    def __init__(self, vocab_dim, encoder, fc1_dim, fc2_dim=len(LABELS), dropout=0.5, spread=1.0):
+    def __init__(self, vocab_dim, encoder, fc1_dim, fc2_dim=len(LABELS), dropout=0.5):
         super().__init__()
-        self.embed = embedding(vocab_dim, encoder.embed_dim, spread)
+        self.embed = nn.Embedding(vocab_dim, encoder.embed_dim, padding_idx=PAD)
         self.encoder = encoder
         self.classifier = nn.Sequential(
             Merger(encoder.size, dropout),
@@ -126,8 +117,9 @@ class RNNClassifier(nn.Module):
 
     def encode(self, premise, hypothesis):
         """The meanings of both, each (batch, encoder.size)."""
-        both = together(premise, hypothesis)  # so that the encoder goes through its loop only once
-        return self.encoder(self.embed(both.words), both.lengths).chunk(2)
+        # The encoder goes through its loop only once, and reads a premise of many pairs only once.
+        both, rows = distinct(together(premise, hypothesis))
+        return self.encoder(self.embed(both.words), both.lengths).index_select(0, rows).chunk(2)
 
 
 def set_up(args, model, vocabulary):
@@ -149,7 +141,7 @@ def set_up(args, model, vocabulary):
 
 def build(args, vocabulary):
     encoder = Encoder(args.embed_dim, args.hidden_size)
-    return RNNClassifier(len(vocabulary), encoder, 2 * args.hidden_size, dropout=args.dropout, spread=args.word_spread)
+    return RNNClassifier(len(vocabulary), encoder, 2 * args.hidden_size, dropout=args.dropout)
 
 
 def draw(args, model, pairs, folder):

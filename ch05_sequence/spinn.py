@@ -12,7 +12,7 @@ Training goes along the trees of the data. With a tracker, it learns on the way 
 network reads plain sentences (`--transitions predicted`). On the page Reduce is told what the tracker has seen, too
 (`--tracking`): so told, it learns the sample by heart, and RESULTS.md says what that costs. With `--tracker-dim 0`
 there is no tracker, and every sentence needs its parse: `--predict "((A man) sleeps)" ...`. A run leaves `steps.png`
-(figure 5.10), `parse.png`, `plan.png`, `words.png`, `confusion.png`, `curves.png` and the weights in `runs/spinn`.
+(figure 5.10), `plan.png`, `words.png`, `confusion.png`, `curves.png` and the weights in `runs/spinn`.
 """
 
 import functools
@@ -116,27 +116,26 @@ def prepare_pairs(batch, device, non_blocking=False):
 
 def build_encoder(args):
     """The encoder that the flags describe; a tracker always learns to predict. Says whose code it is."""
-    Network = BatchedSPINN
+    Network, of_tracker = BatchedSPINN, dict(predict=args.tracker_dim > 0, tracking=args.tracking)
     if args.implementation == "batched":
-        print("SPINN's batched twin runs: what is changed in spinn_page.py changes nothing")
-    elif args.implementation == "auto" and agrees_with_page():
+        print("SPINN's batched twin runs, whatever is changed in spinn_page.py")
+    elif args.implementation == "auto" and agrees_with_page(**of_tracker):
         print("SPINN's batched twin runs, whose answers are those of spinn_page.py (--implementation page runs that)")
     else:
         Network = SPINN
         changed = ", whose answers are no longer its batched twin's" * (args.implementation == "auto")
         print(f"spinn_page.py runs{changed}")
-    of_tracker = dict(predict=args.tracker_dim > 0, tracking=args.tracking)
     spinn = Network(args.hidden_size, args.tracker_dim or None, **of_tracker)
     return TreeEncoder(args.embed_dim, spinn, args.transitions)
 
 
 def build(args, vocabulary):
     encoder = build_encoder(args)
-    return SPINNClassifier(len(vocabulary), encoder, args.hidden_size, dropout=args.dropout, spread=args.word_spread)
+    return SPINNClassifier(len(vocabulary), encoder, args.hidden_size, dropout=args.dropout)
 
 
 def draw_parser(args, model, vocabulary, texts, sentences, folder):
-    """Draws the parser and the embedding.
+    """Draws the parser and the embedding, and prints a parse.
 
     Args:
         texts: the words of some sentences, a list of lists.
@@ -145,12 +144,12 @@ def draw_parser(args, model, vocabulary, texts, sentences, folder):
     save_words(model.embed.weight, vocabulary.words, folder / "words.png")
     gold = [[move for move in moves if move != PADDING] for moves in sentences.transitions.tolist()]
     spinn_pictures.save_steps(texts, gold, folder / "steps.png")
-    spinn_pictures.save_plan(texts, gold, args.tracker_dim > 0, folder / "plan.png")
+    spinn_pictures.save_plan(texts, gold, args.tracking, folder / "plan.png")
     if args.tracker_dim:
         sentences = sentences.to(args.device)
         nodes = model.encoder.project(model.embed(sentences.words))
         moves = model.encoder.spinn(nodes, sentences.lengths).transitions.tolist()
-        spinn_pictures.save_parse(texts, moves, gold, folder / "parse.png")
+        print(spinn_pictures.compare(texts, moves, gold))
 
 
 def draw(args, model, pairs, folder):

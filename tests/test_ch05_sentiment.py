@@ -120,7 +120,7 @@ def run(*flags):
 @pytest.mark.parametrize("moves", [["--tracker-dim", "0"], ["--tracker-dim", "8"]])
 def test_program_learns_sentiment(treebank, tmp_path, moves, capsys, no_figures):
     out = ["--out", tmp_path, "--device", "cpu"]
-    network = ["--embed-dim", 12, "--hidden-size", 12, "--dropout", 0, "--word-spread", 0.5, *moves]
+    network = ["--embed-dim", 12, "--hidden-size", 12, "--dropout", 0, *moves]
     run("--data", treebank.parent, *out, *network, "--batch-size", 20, "--lr", 0.02, "--epochs", 25)
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["accuracy"] > 0.95

@@ -225,29 +225,35 @@ def test_an_answer_does_not_depend_on_the_batch(kind, tracker_size):
 
 
 @pytest.mark.parametrize("tracked", [False, True])
-def test_a_plan_gives_every_node_one_slot_and_reads_what_the_page_reads(tracked):
+def test_a_plan_runs_the_parser_on_rows(tracked):
     _, lengths, moves = batch_of([1, 4, 11, 4])
+    texts = [[f"{row}.{place}" for place in range(length)] for row, length in enumerate(lengths.tolist())]
+    gold = [[move for move in row if move != PADDING] for row in moves.tolist()]
+    states = [spinn_pictures.shift_reduce(*sentence) for sentence in zip(texts, gold)]
     planned = plan(lengths, moves, "cpu", tracked)
-    inner, count = int((lengths - 1).sum()), int((2 * lengths - 1).sum())
-    slots = torch.cat((planned.word_slots, planned.slots))
-    assert slots.sort().values.tolist() == list(range(count))
-    assert sum(planned.sizes) == inner and 2 * inner + len(lengths) == count
-    assert sum(planned.step_sizes) == count == len(planned.reads)
-    # Against the parser by hand: what lies on top of the buffer, on top of the stack and second there.
-    for row, (length, made) in enumerate(zip(lengths.tolist(), moves.tolist())):
-        slot_of = planned.nodes[row].tolist()
-        shifted = [slot for slot, move in zip(slot_of, made) if move == SHIFT]
-        stack, buffer = [count, count], shifted
-        for step in range(2 * length - 1):
-            reads = planned.reads[planned.steps[row, step]].tolist()
-            assert reads == [buffer[0] if buffer else count, stack[-1], stack[-2]]
-            if made[step] == SHIFT:
-                buffer = buffer[1:]
-            else:
-                left, right = stack[-2:]
-                assert right == left + 1 and left % 2 == 0
-                stack = stack[:-2]
-            stack.append(slot_of[step])
+    pools = spinn_pictures.pools_of(texts, gold, tracked)
+    last, _ = pools[-1]
+    assert last[0] == "0" and len(last) == 1 + len(texts)
+    assert [last[row] for row in planned.roots] == [spinn_pictures.bracketed(of[-1][1][0]) for of in states]
+    table, words = ["0"], ["0"]
+    for (nodes, _), made, coming in zip(pools[1:], planned.made, planned.coming):
+        table += nodes[len(nodes) - made - coming :]
+        words += nodes[len(nodes) - coming :]
+    assert len(table) == 1 + (2 * lengths - 1).sum() and len(words) == 1 + lengths.sum()
+    for row, of_sentence in zip(planned.nodes.tolist(), states):
+        expected = [spinn_pictures.bracketed(stack[-1]) for _, stack, _ in of_sentence[1:]]
+        assert [table[node] for node in row] == expected + ["0"] * (len(row) - len(expected))
+    # Before each move: what lies on top of the buffer, on top of the stack and second there, by the parser.
+    reads = iter(zip(planned.next_words.tolist(), planned.stacks.tolist()))
+    for step, active in enumerate(planned.active.tolist()):
+        for sentence in planned.order[:active].tolist():
+            _, stack, buffer = states[sentence][step]
+            next_word, (top, second) = next(reads)
+            assert words[next_word] == (buffer[0] if buffer else "0")
+            lying = pools[step][0] if tracked else table
+            below = ["0", "0", *map(spinn_pictures.bracketed, stack)]
+            assert [lying[top], lying[second]] == [below[-1], below[-2]]
+    assert next(reads, None) is None
 
 
 # The parser of its own
@@ -339,7 +345,7 @@ def test_the_page_and_its_twin_agree_until_a_line_is_changed(monkeypatch, capsys
     assert type(spinn.build_encoder(spinn.read_flags(flags)).spinn) is SPINN
     assert "spinn_page.py runs, whose answers are no longer its batched twin's" in capsys.readouterr().out
     spinn.build_encoder(spinn.read_flags([*flags, "--implementation", "batched"]))
-    assert "what is changed in spinn_page.py changes nothing" in capsys.readouterr().out
+    assert "twin runs, whatever is changed in spinn_page.py" in capsys.readouterr().out
 
 
 def test_the_twin_chooses_its_moves_by_the_pages_code(monkeypatch):
@@ -348,14 +354,23 @@ def test_the_twin_chooses_its_moves_by_the_pages_code(monkeypatch):
     assert moves.tolist() == [[SHIFT, SHIFT, SHIFT, REDUCE, REDUCE], [SHIFT, SHIFT, REDUCE, PADDING, PADDING]]
 
 
-def test_a_line_changed_in_the_tracker_is_noticed(monkeypatch):
-    line, other = "x = torch.cat((buf, stack1, stack2), 1)", "x = torch.cat((buf, stack1, stack1), 1)"
+@pytest.mark.parametrize(
+    ("line", "other", "tracking"),
+    [
+        ("x = torch.cat((buf, stack1, stack2), 1)", "x = torch.cat((buf, stack1, stack1), 1)", True),
+        ("x = torch.cat((buf, stack1, stack2), 1)", "x = torch.cat((buf, stack1, stack1), 1)", False),
+        ("x = x.detach() if self.aside else x", "x = x", False),
+    ],
+)
+def test_a_line_changed_in_the_tracker_is_noticed(line, other, tracking, monkeypatch):
+    assert agrees_with_page(tracking=tracking) and agrees_with_page(predict=False)
     text = Path(spinn_page.__file__).read_text()
     assert text.count(line) == 1
     changed = {}
     exec(text.replace(line, other), changed)
     monkeypatch.setattr(spinn_page, "Tracker", changed["Tracker"])
-    assert not agrees_with_page()
+    assert not agrees_with_page(tracking=tracking)
+    assert agrees_with_page(predict=False)  # where nothing tracks, nothing has changed
 
 
 def test_a_line_changed_on_the_page_changes_the_run(pairs, tmp_path):
@@ -403,7 +418,7 @@ def test_program_learns_parses_and_draws(flags, tmp_path, capsys):
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["accuracy"] > 0.9
     assert summary["transition_accuracy"] > 0.99
-    for picture in ("steps.png", "parse.png", "plan.png", "words.png", "confusion.png", "curves.png"):
+    for picture in ("steps.png", "plan.png", "words.png", "confusion.png", "curves.png"):
         assert (tmp_path / "run" / picture).stat().st_size > 5000
     out = ["--out", tmp_path / "run", "--device", "cpu"]
 
@@ -483,3 +498,13 @@ def test_figure_5_10_shows_the_states_of_the_parser():
     assert states[3] == ("reduce", [("a", "dog")], ["runs"])
     assert spinn_pictures.bracketed(states[-1][1][0]) == "((a dog) runs)"
     assert spinn_pictures.spans(states[-1][1][0]) == {(0, 1), (1, 2), (2, 3), (0, 2), (0, 3)}
+
+
+def test_the_first_wrong_parse_is_printed_beside_that_of_the_data():
+    trees = "( ( a dog ) runs )", "( ( a dog ) ( runs fast ) )", "( a b )"
+    texts, gold = zip(*map(parse, trees))
+    own = [gold[0], parse("( ( ( a dog ) runs ) fast )")[1], gold[2]]
+    data, tracker = spinn_pictures.compare(texts, own, gold).splitlines()
+    assert data.endswith("  ((a dog) (runs fast))")
+    assert tracker.endswith("  (((a dog) runs) fast): 2 of 3 nodes right")
+    assert spinn_pictures.compare(texts, gold, gold).endswith("  (a b): 1 of 1 nodes right")

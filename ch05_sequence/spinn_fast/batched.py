@@ -1,21 +1,20 @@
 """SPINN at speed: the function of `spinn_page.py`, with the same weights, in few large products.
 
 Why it is faster. The page takes the batch apart into rows at every step and puts it together again: most of its time
-goes into rows, not into arithmetic. Here all pointers are planned ahead (plan.py), and a node's state is written
-straight to where its parent reads it, so that the children of a whole group of nodes are one matrix (forest.py).
-Without tracker a node depends on its children alone: all nodes of one height, over all trees of the batch, are one
-product. With it they depend on all moves before: the batch goes on move by move, as in the thin stack of the paper, a
-product for the sentences that reduce and one for the tracker. A tracker that only predicts comes after all nodes. Along
-moves of its own nothing can be planned, and the page's code runs.
+goes into rows, not into arithmetic. Here it is known ahead where every node is read (plan.py), and nodes stay rows of
+one table. Without tracker a node depends on its children alone: all nodes of one height, over all trees of the batch,
+are one product. With it they depend on all moves before: the batch goes on move by move, as in the thin stack of the
+paper, a product for the sentences that reduce and one for the tracker. A tracker that only predicts comes after all
+nodes, as one call of torch's LSTM. Along moves of its own nothing can be planned, and the page's code runs.
 """
 
 import torch
 import torch.nn.functional as F
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from ch05_sequence.loaders.snli import PADDING, REDUCE, SHIFT
-from ch05_sequence.spinn_fast.forest import Forest
 from ch05_sequence.spinn_fast.plan import plan
-from ch05_sequence.spinn_page import SPINN, Encoding
+from ch05_sequence.spinn_page import SPINN, Encoding, tree_lstm
 
 
 class BatchedSPINN(SPINN):
@@ -24,49 +23,82 @@ class BatchedSPINN(SPINN):
     def forward(self, words, lengths, transitions=None, every_node=False) -> Encoding:
         """As `SPINN.forward`. The computation is in the weights' own precision, whatever autocast says."""
         words = words.to(self.reduce.left.weight.dtype)
-        if transitions is None:  # moves that are not known ahead cannot be planned
-            with torch.autocast(words.device.type, enabled=False):
+        with torch.autocast(words.device.type, enabled=False):
+            if transitions is None:  # moves that are not known ahead cannot be planned
                 return super().forward(words, lengths, None, every_node)
-        lengths_here = lengths.cpu()
-        self.check(words, lengths_here, transitions.cpu())
-        planned = plan(lengths_here, transitions.cpu(), words.device, tracked=self.tracking)
-        tracker = [self.reduce.track.weight, *self.tracker.rnn.parameters()] if self.tracking else [None]
-        left, right = self.reduce.left, self.reduce.right
-        h, seen = Forest.apply(planned, words, left.weight, left.bias, right.weight, *tracker)
-        scores = None
-        if self.predict:
-            seen = self.watch(h, planned) if seen is None else seen
-            # Once for all steps; the row of zeros behind them is for the moves that are none.
-            scores = F.pad(self.tracker.transition(seen), (0, 0, 0, 1))[planned.steps]
-        nodes = h[planned.nodes] if every_node else None
-        return Encoding(h[-1 - len(words) : -1], transitions, scores, nodes)
+            lengths, moves = lengths.cpu(), transitions.cpu()
+            self.check(words, lengths, moves)
+            planned = plan(lengths, moves, words.device, self.tracking)
+            h, c = words.flatten(0, 1).index_select(0, planned.words).chunk(2, 1)
+            sentence, table, seen = self.follow(planned, h, c)
+            scores = None
+            if self.predict:
+                seen = seen if self.tracking else self.look_back(planned, h.detach(), table.detach())
+                packed = PackedSequence(self.tracker.transition(seen), planned.active, planned.order)
+                scores, _ = pad_packed_sequence(packed, batch_first=True)
+        return Encoding(sentence, transitions, scores, table[planned.nodes] if every_node else None)
 
-    def watch(self, h, planned):
-        """The tracker's h of all steps, (steps, tracker size), where no node depends on it: after all the nodes."""
-        h, state, seen = h.detach(), None, []
-        for reads in planned.reads.split(planned.step_sizes):
-            # Sentences from the longest down: those that are not read yet are the first ones.
-            state = self.tracker.rnn(h[reads].flatten(1), state and [part[: len(reads)] for part in state])
-            seen.append(state[0])
-        return torch.cat(seen)
+    def follow(self, planned, words_h, words_c):
+        """Makes all nodes of a `Plan` from the h and c of its words, (words, size).
+
+        Returns:
+            the h of the sentences, (batch, size), and of all nodes, (nodes + 1, size); that of a tracker of which
+            Reduce is told, before each move, (moves, tracker size), else None.
+        """
+        size, state, seen = self.size, None, []
+        h = c = words_h.new_zeros(1, size)
+        table = [h]
+        weight = torch.cat((self.reduce.left.weight, self.reduce.right.weight), 1)  # both children in one product
+        if self.tracking:
+            active = planned.active.tolist()
+            next_words = self.next_words(planned, words_h).split(active)
+            reads = zip(next_words, planned.stacks.split(active), planned.reducing.split(planned.made))
+        coming = zip(words_h.split(planned.coming), words_c.split(planned.coming))
+        for take, made, (coming_h, coming_c) in zip(planned.takes, planned.made, coming):
+            parts = 2 * made, len(take) - 2 * made
+            (both_h, h_stays), (both_c, c_stays) = (pool.index_select(0, take).split(parts) for pool in (h, c))
+            lstm_in = F.linear(both_h.view(made, 2 * size), weight, self.reduce.left.bias)
+            if self.tracking:
+                next_word, stack, reducing = next(reads)
+                x = torch.cat((next_word, h.index_select(0, stack.flatten()).view(-1, 2 * size)), 1)
+                state = self.tracker.rnn(x, state and [part[: len(x)] for part in state])
+                seen.append(state[0])
+                lstm_in = lstm_in + self.reduce.track(state[0].index_select(0, reducing))
+            new_h, new_c = tree_lstm(*both_c.view(made, 2, size).unbind(1), lstm_in)
+            h, c = torch.cat((h_stays, new_h, coming_h)), torch.cat((c_stays, new_c, coming_c))
+            table += [new_h, coming_h]
+        return h.index_select(0, planned.roots), torch.cat(table), torch.cat(seen) if seen else None
+
+    def look_back(self, planned, words_h, table):
+        """What a tracker has seen on which no node depends, as `follow` gives it: of all moves at once."""
+        stack = table.index_select(0, planned.stacks.flatten()).view(-1, 2 * self.size)
+        x = torch.cat((self.next_words(planned, words_h), stack), 1)
+        start = 2 * [x.new_zeros(1, len(planned.roots), self.tracker.state_size)]
+        with torch.backends.cudnn.flags(enabled=False):  # cuDNN wants an LSTM's weights in one piece
+            return torch.lstm(x, planned.active, start, [*self.tracker.rnn.parameters()], True, 1, 0.0, False, False)[0]
+
+    @staticmethod
+    def next_words(planned, words_h):
+        """The h of the word that comes next before each move, (moves, size)."""
+        return F.pad(words_h, (0, 0, 1, 0)).index_select(0, planned.next_words)
 
 
-def agrees_with_page():
-    """Whether `spinn_page.py` gives the same answers and gradients on three sentences as its batched twin.
+def agrees_with_page(predict=True, tracking=True):
+    """Whether a SPINN of `spinn_page.py` gives the same answers and gradients on three sentences as its batched twin.
 
     It does, unless somebody has changed a line there.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         words, lengths = torch.randn(3, 9, 2 * 5), torch.tensor([9, 1, 7])
-        page, batched = SPINN(5, 3, predict=True), BatchedSPINN(5, 3, predict=True)
+        page, batched = (kind(5, 3 if predict else None, predict, tracking) for kind in (SPINN, BatchedSPINN))
     batched.load_state_dict(page.state_dict())
     trees = [SHIFT] + 8 * [SHIFT, REDUCE], [SHIFT], 7 * [SHIFT] + 6 * [REDUCE]
     moves = torch.tensor([tree + (17 - len(tree)) * [PADDING] for tree in trees])
     found = []
     for network in (page, batched):
         encoding = network(words, lengths, moves)
-        outputs = [encoding.sentence, encoding.scores]
+        outputs = [encoding.sentence, encoding.scores][: 1 + predict]
         gradients = torch.autograd.grad(sum(part.square().sum() for part in outputs), [*network.parameters()])
         found.append([*outputs, *gradients])
     return all(torch.allclose(one, other, atol=1e-5) for one, other in zip(*found))
