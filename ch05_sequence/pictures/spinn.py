@@ -122,7 +122,8 @@ def save_plan(texts, moves, tracked, path):
         texts, moves: as in `save_steps`.
         tracked: whether the groups are moves, or nodes of one height.
     """
-    places = near_length(texts, WORDS_OF_PLAN)[:3]
+    different = {tuple(texts[place]): place for place in near_length(texts, WORDS_OF_PLAN)}
+    places = [*different.values()][:3]
     pools = pools_of([texts[place] for place in places], [moves[place] for place in places], tracked)[1:]
     figure, axis = page(max(width_of(nodes) for nodes, _ in pools) + 20, len(pools))
     names = [f"before {f'move {line + 2}' if tracked else f'height {line + 1}'}" for line in range(len(pools) - 1)]
