@@ -3,6 +3,7 @@
 A line of its files is a tree: `(3 (2 It) (4 (2 works) (2 .)))`. Labels go from 0, very negative, over 2, neutral, to 4.
 """
 
+import contextlib
 import re
 from collections import Counter
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
-from ch05_sequence.loaders.snli import REDUCE, SHIFT, Vocabulary, sentences_of, tell_unknown
+from ch05_sequence.loaders.snli import Vocabulary, parse, sentences_of, tell_unknown
 from ch05_sequence.loaders.snli_file import shorten
 from common.errors import UserError
 from common.files import read_lines
@@ -21,7 +22,8 @@ CLASSES = ("negative", "positive")
 NO_NODE = -1  # what fills up the labels of the nodes
 NEUTRAL = 2
 # Only spaces part words: in some of them, such as "2 1/2", is one that does not break.
-ITEM = re.compile(r"\([^ ()]*|\)|[^ ()]+")
+BRACKET = re.compile(r"\(([^ ()]*)|\)")
+LEAF = re.compile(r"\([^ ()]* +([^ ()]+) *\)")
 
 
 def read_tree(line):
@@ -33,25 +35,21 @@ def read_tree(line):
     Raises:
         ValueError: with what was found and what was expected.
     """
-    words, moves, labels, open_labels, shape = [], [], [], [], ""
-    for item in ITEM.findall(line):
-        if item[0] == "(":
-            if item[1:] not in ("0", "1", "2", "3", "4"):
-                raise ValueError(f"label {item[1:]!r}; expected 0, 1, 2, 3 or 4")
-            open_labels.append(int(item[1:]))
-        elif item == ")" and open_labels:
-            moves.append(SHIFT if shape.endswith("w") else REDUCE)
-            labels.append(open_labels.pop())
+    labels, opened = [], []
+    for bracket in BRACKET.finditer(line):
+        if bracket[0] == ")":
+            labels += [opened.pop()] if opened else []
+        elif bracket[1] in ("0", "1", "2", "3", "4"):
+            opened.append(int(bracket[1]))
         else:
-            words.append(item)
-        shape += item[0] if item[0] in "()" else "w"
-    # What is well formed shrinks to one tree, and nothing else does: a word in brackets, or two trees.
-    shape = shape.replace("(w)", "t")
-    while "(tt)" in shape:
-        shape = shape.replace("(tt)", "t")
-    if shape != "t":
-        raise ValueError(f"{shorten(line)} is no tree; expected (label word) or (label tree tree)")
-    return words, moves, labels
+            raise ValueError(f"label {bracket[1]!r}; expected 0, 1, 2, 3 or 4")
+    # Without labels, and without brackets around a word, it is a parse as SNLI's are.
+    bare = BRACKET.sub(lambda bracket: f" {bracket[0][0]} ", LEAF.sub(r" \1 ", line))
+    with contextlib.suppress(ValueError):
+        words, moves = parse(bare)
+        if len(labels) == len(moves):  # a word that never had brackets lacks its label
+            return words, moves, labels
+    raise ValueError(f"{shorten(line)} is no tree; expected (label word) or (label tree tree)")
 
 
 def read_trees(path):
@@ -82,6 +80,7 @@ class Trees(Dataset):
 
     def __init__(self, trees, vocabulary):
         self.trees, self.vocabulary = trees, vocabulary
+        self.groups = None  # no sentences belong together, as the pairs of one premise do
         self.lengths = torch.tensor([len(words) for words, _, _ in trees])
 
     def __len__(self):
