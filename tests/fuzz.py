@@ -25,7 +25,6 @@ import tarfile
 import tempfile
 import traceback
 import warnings
-import zipfile
 from pathlib import Path
 
 os.environ["MPLBACKEND"] = "Agg"
@@ -36,7 +35,6 @@ import numpy as np
 import soundfile
 import torch
 from PIL import Image
-from torchtext.vocab import GloVe
 
 from ch02_simple_nn import fizzbuzz
 from ch03_workflow import ignite_trainer, question_classifier
@@ -124,8 +122,6 @@ def write_trees(folder):
 def write_vectors(folder):
     text = "".join(f"{word} {' '.join(map(str, noise(0, 5) / 7))}\n" for word in ("a", "dog", "cat", "runs"))
     (folder / "v.txt").write_text(text)
-    with zipfile.ZipFile(folder / "glove.6B.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("glove.6B.5d.txt", text)
 
 
 def write_archives(folder):
@@ -137,7 +133,7 @@ def write_archives(folder):
 
 
 def cached_in(folder):
-    snli_file.place = vectors.place = lambda kind: folder
+    snli_file.place = lambda kind: folder
     return folder
 
 
@@ -153,9 +149,7 @@ def read_npz(folder):
 
 def read_vectors(folder):
     words = Vocabulary(["<unk>", "<pad>", "dog", "cat", "horse"])
-    vectors.load_vectors(cached_in(folder) / "v.txt", words, 5)
-    with contextlib.suppress(UserError):  # the archive is damaged: no network here to fetch another from
-        vectors.load_vectors("glove.6B.5d", words, 5)
+    vectors.load_vectors(folder / "v.txt", words, 5)
 
 
 def write_sample(folder):
@@ -365,7 +359,6 @@ def main():
             if (first := attempt(READERS[name][1], Path(place, name, "checked"), 60)) != "read":
                 sys.exit(f"{name}: whole files are not read: {first}")
         mnist.place = lambda kind: Path(place, "cache")
-        GloVe.url = {"6B": "http://127.0.0.1:9/glove.6B.zip"}  # a damaged archive is fetched anew, but not from here
         for number in range(args.inputs):
             name = names[number % len(names)]
             rng = np.random.default_rng([args.seed, number])
