@@ -177,7 +177,7 @@ def train(args):
     model = build(args, vocabulary)
     criterion, opt = set_up(args, model, vocabulary)
     # Hypotheses of one premise, with their different labels, in one batch: what tells them apart is learnt sooner.
-    groups = splits["train"].premises()
+    groups = splits["train"].groups
     classify.train(args, title(args), entailment.PAIRS, model, criterion, opt, splits, draw, groups)
 
 

@@ -171,7 +171,7 @@ def train(args):
     criterion, opt = set_up(args, model, vocabulary)
     criterion = functools.partial(pair_loss, criterion, args.transition_weight)
     # Hypotheses of one premise, with their different labels, in one batch: what tells them apart is learnt sooner.
-    title, groups = f"SPINN, {args.transitions} moves", splits["train"].premises()
+    title, groups = f"SPINN, {args.transitions} moves", splits["train"].groups
     classify.train(args, title, task(args), model, criterion, opt, splits, draw, groups)
 
 

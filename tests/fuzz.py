@@ -133,7 +133,7 @@ def write_archives(folder):
 
 
 def cached_in(folder):
-    snli_file.place = lambda kind: folder
+    snli_file.place, snli_file.LARGE = lambda kind: folder, 0
     return folder
 
 
@@ -144,7 +144,8 @@ def write_npz(folder):
 
 def read_npz(folder):
     packed = snli_file.read_file(cached_in(folder) / "pairs" / "snli_1.0_dev.jsonl")
-    assert packed.lengths.sum() == len(packed.words) and len(packed.labels) == len(packed.lengths)
+    assert packed.lengths.sum() == len(packed.words) and len(packed.labels) == len(packed.premises) == len(packed.pairs)
+    assert packed.pairs.max() < len(packed.lengths) and packed.words.max() < len(packed.spelling)
 
 
 def read_vectors(folder):

@@ -52,8 +52,9 @@ def write(path, lines):
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    """What is kept of a file lies in the test's own folder."""
+    """What is kept of a file, of a small one too, lies in the test's own folder."""
     monkeypatch.setattr(snli_file, "place", lambda kind: tmp_path / kind)
+    monkeypatch.setattr(snli_file, "LARGE", 0)
     return tmp_path / "cache"
 
 
@@ -184,7 +185,7 @@ def test_pairs_of_one_premise_have_one_number_and_a_sentence_is_read_once(folder
     train = open_snli(folder)["train"]
     numbers = {}
     expected = [numbers.setdefault(tuple(premise), len(numbers)) for premise, _, _ in map(train.__getitem__, range(3))]
-    assert train.premises()[:3].tolist() == expected == [0, 0, 1]
+    assert train.groups.dtype == torch.int64 and train.groups.tolist() == expected == [0, 0, 1]
     (premise, hypothesis), _ = train.__getitems__([0, 1, 2])
     both = snli.together(premise, hypothesis)
     once, rows = snli.distinct(both)
@@ -456,6 +457,60 @@ def test_many_at_once_do_no_harm(folder, cache):
         results = list(threads.map(lambda _: arrays(snli_file.read_file(path)), range(24)))
     assert all(result == results[0] for result in results)
     assert len(list(cache.iterdir())) == 1, "no file half written is left behind"
+
+
+def test_only_large_files_are_kept(folder, cache, monkeypatch):
+    path = folder / "snli_1.0_train.jsonl"
+    size = path.stat().st_size
+    monkeypatch.setattr(snli_file, "LARGE", size + 1)
+    small = arrays(snli_file.read_file(path))
+    assert not cache.exists()
+    monkeypatch.setattr(snli_file, "LARGE", size)
+    assert arrays(snli_file.read_file(path)) == small and len(list(cache.iterdir())) == 1
+
+
+def test_a_sentence_is_packed_once_and_a_premise_known_by_its_words(tmp_path):
+    """Another parse, another spelling with capitals: the same words are one premise, and every parse is kept."""
+    lines = [
+        pair(first="( ( A dog ) runs )", second="( Cats sleep )"),
+        pair(first="( ( A dog ) runs )", second="( ( a dog ) runs )"),
+        pair(first="( a ( dog runs ) )", second="( Cats sleep )"),
+        pair(first="( ( a dog ) runs )", second="( a zebra )"),
+        pair(first="( Cats sleep )", second="( ( A dog ) runs )"),
+    ]
+    path = write(tmp_path / "few.jsonl", lines)
+    packed = snli_file.read_file(path)
+    assert packed.premises.tolist() == [0, 0, 0, 0, 1]
+    # "A dog" and "a dog" are two texts; five others would be there again if sentences were packed with every pair.
+    assert packed.pairs.tolist() == [[0, 1], [0, 2], [3, 1], [2, 4], [1, 0]] and packed.lengths.tolist() == [
+        3,
+        2,
+        3,
+        3,
+        2,
+    ]
+    pairs = snli.Pairs(packed, path, Vocabulary.of_counts(dict.fromkeys(packed.spelling, 1)))
+    assert pairs.groups.tolist() == [0, 0, 0, 0, 1] and pairs.has_parses
+    (premise, hypothesis), _ = pairs.__getitems__(range(5))
+    for at, line in enumerate(lines):
+        for which, batch in ((1, premise), (2, hypothesis)):
+            words, steps = parse(line[f"sentence{which}_binary_parse"].lower())
+            assert pairs[at][which - 1] == words
+            assert batch.words[at, : len(words)].tolist() == pairs.vocabulary.lookup(words)
+            assert batch.transitions[at, : len(steps)].tolist() == steps
+    later = snli.Pairs(packed, path, pairs.vocabulary, np.array([4]))
+    assert later.groups.tolist() == [0], "from 0 up within a split"
+
+
+def test_words_are_counted_in_the_pairs_that_are_asked_about(tmp_path):
+    lines = [
+        pair(first="( ( A dog ) runs )"),
+        pair(first="( ( A dog ) runs )", second="( a dog )"),
+        pair(second="cats"),
+    ]
+    packed = snli_file.read_file(write(tmp_path / "few.jsonl", lines))
+    assert snli.count_words(packed, np.array([1, 2])) == {"a": 3, "dog": 3, "runs": 2, "cats": 1}
+    assert snli.count_words(packed, slice(None)) == {"a": 4, "dog": 4, "runs": 3, "cats": 2, "sleep": 1}
 
 
 def test_a_cache_that_cannot_be_written_is_said_and_done_without(folder, cache, capsys):

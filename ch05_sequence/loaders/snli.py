@@ -14,11 +14,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
-from ch05_sequence.loaders.snli_file import LABELS, PADDING, REDUCE, SHIFT, parse, read_file, tokenize
+# What is unused here is for those who import it from here.
+from ch05_sequence.loaders.snli_file import LABELS, PADDING, REDUCE, SHIFT, parse, read_file, tokenize  # noqa: F401
 from common.errors import UserError
-
-__all__ = ["LABELS", "PAD", "PADDING", "REDUCE", "SHIFT", "UNKNOWN", "Pairs", "Sentences", "Vocabulary"]
-__all__ += ["distinct", "open_file", "open_snli", "parse", "require_parses", "sentences_of", "together", "tokenize"]
 
 UNKNOWN, PAD = 0, 1
 
@@ -46,8 +44,7 @@ def distinct(sentences):
     """Each sentence of a batch once, as `Sentences`, and for each sentence of the batch its row there, (batch,)."""
     words, _, moves = sentences
     _, rows = (words if moves is None else torch.cat((words, moves), 1)).unique(dim=0, return_inverse=True)
-    places = torch.arange(len(rows), device=rows.device)
-    one = rows.new_zeros(int(rows.max()) + 1).scatter_(0, rows, places)
+    one = rows.new_zeros(int(rows.max()) + 1).scatter_(0, rows, torch.arange(len(rows), device=rows.device))
     return Sentences(*(part if part is None else part[one.to(part.device)] for part in sentences)), rows
 
 
@@ -58,9 +55,8 @@ def together(first, second):
         longest = max(upper.shape[1], lower.shape[1])
         return torch.cat([F.pad(part, (0, longest - part.shape[1]), value=fill) for part in (upper, lower)])
 
-    moves = None
-    if first.transitions is not None and second.transitions is not None:
-        moves = below(first.transitions, second.transitions, PADDING)
+    parsed = first.transitions is not None and second.transitions is not None
+    moves = below(first.transitions, second.transitions, PADDING) if parsed else None
     return Sentences(below(first.words, second.words, PAD), torch.cat((first.lengths, second.lengths)), moves)
 
 
@@ -100,6 +96,7 @@ class Pairs(Dataset):
 
     Attributes:
         lengths: (pairs,) int64; pairs with near numbers have premises and hypotheses of like length.
+        groups: (pairs,) int64, one number a pair, from 0 up, the same for pairs of one premise.
         has_parses: whether every sentence of the file has a parse; without, batches have no transitions.
     """
 
@@ -109,21 +106,21 @@ class Pairs(Dataset):
         indices = np.array(vocabulary.lookup(packed.spelling), dtype=np.int32)
         self._words = torch.from_numpy(indices[packed.words])
         self._transitions = torch.from_numpy(packed.transitions)
-        self._starts = torch.from_numpy(starts_of(packed)[rows])
-        self._lengths = torch.from_numpy(packed.lengths[rows].astype(np.int64))
+        lengths = packed.lengths.astype(np.int64)
+        starts = lengths.cumsum() - lengths
+        self._starts, self._lengths = (torch.from_numpy(each[packed.pairs[rows]]) for each in (starts, lengths))
         self._labels = torch.from_numpy(packed.labels[rows].astype(np.int64))
         self.lengths = interleave(*self._lengths.unbind(1))
+        self.groups = torch.from_numpy(packed.premises[rows]).unique(return_inverse=True)[1]
 
     def __len__(self):
         return len(self._labels)
 
     def __getitem__(self, index):
         """The example as a reader would write it: the words of premise and hypothesis, and the label's name."""
-        premise, hypothesis = (
-            [self.vocabulary.words[word] for word in self._words[start : start + length].tolist()]
-            for start, length in zip(self._starts[index].tolist(), self._lengths[index].tolist())
-        )
-        return premise, hypothesis, LABELS[self._labels[index]]
+        sentences, label = self.__getitems__([index])
+        premise, hypothesis = ([self.vocabulary.words[word] for word in each.words[0]] for each in sentences)
+        return premise, hypothesis, LABELS[label]
 
     def __getitems__(self, indices):
         """The examples as a batch: ((premise, hypothesis), labels). A `DataLoader` asks for it, and with
@@ -136,11 +133,6 @@ class Pairs(Dataset):
         premise, hypothesis = map(self._cut, self._starts[indices].unbind(1), self._lengths[indices].unbind(1))
         return (premise, hypothesis), self._labels[indices]
 
-    def premises(self):
-        """One number a pair, from 0 up, the same for pairs of one premise, (pairs,) int64."""
-        starts, lengths = (of_both[:, 0].tolist() for of_both in (self._starts, self._lengths))
-        return torch.from_numpy(number_sentences(self._words.numpy(), starts, lengths))
-
     def _cut(self, starts, lengths):
         words = pad(self._words, starts, lengths, PAD)
         # Of a sentence of n words the transitions take 2 n places, one of them spare, so they start at twice the place.
@@ -148,32 +140,17 @@ class Pairs(Dataset):
         return Sentences(words, lengths, transitions)
 
 
-def starts_of(packed):
-    """Where each sentence of a `PackedFile` starts in its words, (pairs, 2) int64."""
-    ends = packed.lengths.ravel().cumsum(dtype=np.int64)
-    return ends.reshape(-1, 2) - packed.lengths
-
-
-def number_sentences(words, starts, lengths):
-    """One number a sentence of packed words, the same for equal ones, in the order of first use, (sentences,) int64."""
-    numbers = {}
-    sentences = (words[start : start + length].tobytes() for start, length in zip(starts, lengths))
-    return np.array([numbers.setdefault(sentence, len(numbers)) for sentence in sentences])
-
-
 def pad(packed, starts, lengths, fill):
     """Rows of different lengths out of a packed array, (batch, longest) int64, all at once."""
     place = torch.arange(int(lengths.max()))
     beyond = place >= lengths[:, None]
-    rows = packed.take((starts[:, None] + place).masked_fill_(beyond, 0))
-    return rows.long().masked_fill_(beyond, fill)
+    return packed.take((starts[:, None] + place).masked_fill_(beyond, 0)).long().masked_fill_(beyond, fill)
 
 
 def interleave(first, second):
     """One number of two, (pairs,) each, bit by bit in turn: who is near in it is near in both.
 
-    torchtext's sort key for SNLI does the same (`interleave_keys`). Sorted by it, less is padded than when sorted by
-    the sum or by the one and then the other.
+    torchtext's sort key for SNLI (`interleave_keys`): by the sum, or by one and then the other, more would be padded.
     """
     return sum(((first >> bit & 1) << 2 * bit + 1) + ((second >> bit & 1) << 2 * bit) for bit in range(16))
 
@@ -185,19 +162,16 @@ def require_parses(pairs):
         UserError: names the file and its first line without one.
     """
     if not pairs.has_parses:
-        raise UserError(
-            f"{pairs.path}, line {pairs.unparsed_line}: a sentence without a parse; "
-            "expected sentence1_binary_parse and sentence2_binary_parse"
-        )
+        expected = "sentence1_binary_parse and sentence2_binary_parse"
+        raise UserError(f"{pairs.path}, line {pairs.unparsed_line}: a sentence without a parse; expected {expected}")
 
 
 def open_snli(folder, vocabulary=None, seed=0):
     """The splits of SNLI, all words in lower case: a dictionary from "train", "dev" and "test" to `Pairs`.
 
     Args:
-        folder: holds `snli_1.0_train.jsonl`, `snli_1.0_dev.jsonl` and `snli_1.0_test.jsonl`. Where there is only a
-            development file, or where `folder` is itself a file of JSON lines, it is split in three, as a printed line
-            says.
+        folder: holds `snli_1.0_train.jsonl`, `snli_1.0_dev.jsonl` and `snli_1.0_test.jsonl`. A development file
+            alone, or a file of JSON lines in place of the folder, is split in three, as a printed line says.
         vocabulary: the words that a trained network knows; by default that of the training split is made.
         seed: draws which pairs of a single file are for what.
 
@@ -208,21 +182,16 @@ def open_snli(folder, vocabulary=None, seed=0):
     files = {split: folder / f"snli_1.0_{split}.jsonl" for split in ("train", "dev", "test")}
     alone = folder if folder.is_file() else files["dev"]
     if alone == folder or (alone.exists() and not files["train"].exists()):
-        files = dict.fromkeys(files, alone)
-        packed = dict.fromkeys(files, read_file(alone))
-        rows = split_by_premise(packed["train"], alone, seed)
-        print(
-            f"{alone} alone: {len(rows['train'])} of its pairs are to train on, {len(rows['dev'])} to choose the "
-            f"weights by, {len(rows['test'])} to score; no premise is in two of them"
-        )
+        packed = read_file(alone)
+        parts = {split: (packed, alone, rows) for split, rows in split_by_premise(packed, alone, seed).items()}
     else:
         for path in files.values():
             if not path.exists():
                 raise UserError(f"{path}: no such file; expected snli_1.0_train.jsonl, _dev and _test in {folder}")
-        packed = {split: read_file(path) for split, path in files.items()}
-        rows = dict.fromkeys(files, slice(None))
-    vocabulary = vocabulary or Vocabulary.of_counts(count_words(packed["train"], rows["train"]))
-    return {split: Pairs(packed[split], path, vocabulary, rows[split]) for split, path in files.items()}
+        parts = {split: (read_file(path), path, slice(None)) for split, path in files.items()}
+    packed, _, rows = parts["train"]
+    vocabulary = vocabulary or Vocabulary.of_counts(count_words(packed, rows))
+    return {split: Pairs(packed, path, vocabulary, rows) for split, (packed, path, rows) in parts.items()}
 
 
 def open_file(path, vocabulary):
@@ -237,31 +206,30 @@ def open_file(path, vocabulary):
 
 def tell_unknown(path, words, vocabulary):
     """Prints how many of a file's different words a network does not know."""
-    unknown = sorted({word for word in words if vocabulary.lookup([word]) == [UNKNOWN]})
+    unknown = sorted({*words} - {*vocabulary.words[1:]})
     examples = f", such as {' '.join(unknown[:5])}" if unknown else ""
     print(f"{path}: {len(unknown)} of its {len(set(words))} different words are unknown{examples}")
 
 
 def split_by_premise(packed, path, seed=0):
     """A file's pairs, drawn at random: a fifth to score, a tenth of the rest to choose the weights by, the others to
-    train on; a dictionary of rows.
+    train on; a dictionary of rows. How many there are is printed.
 
     Pairs that share a premise stay together: a premise known from training would give a part of the answer away.
     """
-    premises = number_sentences(packed.words, starts_of(packed)[:, 0], packed.lengths[:, 0])
-    count = premises.max() + 1
-    places = np.random.default_rng(seed).permutation(count)[premises]
-    first_dev, first_test = np.sort(places)[[len(places) * 72 // 100, len(places) * 4 // 5]]
-    splits = {"train": places < first_dev, "dev": (places >= first_dev) & (places < first_test)}
-    splits = {split: rows.nonzero()[0] for split, rows in (splits | {"test": places >= first_test}).items()}
-    if not all(rows.size for rows in splits.values()):
+    count = packed.premises.max() + 1
+    places = np.random.default_rng(seed).permutation(count)[packed.premises]
+    part = np.digitize(places, np.sort(places)[[len(places) * 72 // 100, len(places) * 4 // 5]])
+    train, dev, test = splits = [(part == number).nonzero()[0] for number in range(3)]
+    if not all(map(len, splits)):
         raise UserError(f"{path}: {count} premises; expected some to train on, to choose by, and to score")
-    return splits
+    told = f"{path} alone: {len(train)} of its pairs are to train on, {len(dev)} to choose the weights by"
+    print(f"{told}, {len(test)} to score; no premise is in two of them")
+    return {"train": train, "dev": dev, "test": test}
 
 
 def count_words(packed, rows):
     """Word -> how often it occurs in these rows of a `PackedFile`."""
-    counted = np.zeros(packed.lengths.shape, dtype=bool)
-    counted[rows] = True
-    words = packed.words if counted.all() else packed.words[np.repeat(counted.ravel(), packed.lengths.ravel())]
-    return {packed.spelling[number]: count for number, count in enumerate(np.bincount(words).tolist()) if count}
+    times = np.bincount(packed.pairs[rows].ravel(), minlength=len(packed.lengths))  # that each sentence is in them
+    counts = np.bincount(packed.words, np.repeat(times.astype(float), packed.lengths)).astype(int).tolist()
+    return {word: count for word, count in zip(packed.spelling, counts) if count}
