@@ -13,10 +13,14 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torchtext.data import BucketIterator, Field
+from torchtext.datasets.nli import ShiftReduceField
+from torchtext.vocab import Vectors
 
 import data.sentence_pairs
 from ch05_sequence import advanced_rnn, simple_rnn, spinn
-from ch05_sequence.loaders.snli import open_snli, tokenize
+from ch05_sequence.loaders.snli import LABELS, open_snli, tokenize
+from ch05_sequence.loaders.vectors import load_vectors
 
 CHAPTER = Path(__file__).parents[1] / "ch05_sequence"
 
@@ -205,16 +209,62 @@ def test_a_batch_of_5_1(torchtext_tour):
     assert f"[.premise]:[torch.LongTensor of size {longest}x64]" in printed
 
 
-def test_torchtexts_batches_are_ours(torchtext_tour):
+def test_the_tours_batch_of_pairs(torchtext_tour):
     seen = torchtext_tour
-    assert seen["same_words"] and len(seen["batches_equal"]) == -(-len(seen["pairs"]) // 64)
-    assert all(seen["batches_equal"])
-    assert seen["same_vectors"] and 0.2 < seen["in_file"].double().mean() < 0.8
-    # The comparison sees a difference where there is one.
-    batch = next(iter(seen["data"].BucketIterator(seen["parsed_train"], batch_size=8, device="cpu")))
-    assert seen["is_same"](batch)
-    batch.hypothesis_transitions[0] = 2
-    assert not seen["is_same"](batch)
+    words = seen["premise"].words
+    assert len(words) == len(seen["labels"]) == 64 and words.shape[1] == seen["premise"].lengths.max()
+    printed = f"{len(seen['pairs'].vocabulary)} words; premise.words.shape = {words.shape}, batch first"
+    assert printed in seen["printed"] and len(seen["pairs"].vocabulary) < len(seen["inputs"].vocab)
+
+
+@pytest.fixture(scope="module")
+def torchtexts(torchtext_tour):
+    """The training pairs as torchtext reads them from the parses, and the field of the words."""
+    words = Field(
+        lower=True,
+        include_lengths=True,
+        preprocessing=lambda items: [item for item in items if item not in ("(", ")")],
+    )
+    transitions, label = ShiftReduceField(), Field(sequential=False, unk_token=None)
+    train, *_ = torchtext_tour["SNLI"].splits(words, label, transitions)
+    words.build_vocab(train)
+    label.build_vocab(train)
+    assert {*label.vocab.itos} == {*LABELS}, "without unk_token no <unk> among them"
+    label.vocab.stoi.update({name: number for number, name in enumerate(LABELS)})
+    # A field more tells which examples torchtext has put into a batch, so that ours can have the same.
+    train.fields["row"] = Field(sequential=False, use_vocab=False)
+    for row, example in enumerate(train.examples):
+        example.row = row
+    return train, words
+
+
+def test_torchtexts_batches_are_ours(torchtexts, torchtext_tour):
+    train, words = torchtexts
+    pairs = torchtext_tour["pairs"]
+    assert words.vocab.itos == pairs.vocabulary.words
+    rows = []
+    for theirs in BucketIterator(train, batch_size=64, device="cpu"):
+        rows += theirs.row.tolist()
+        sentences, labels = pairs.__getitems__(theirs.row.tolist())
+        assert torch.equal(theirs.label, labels)
+        for name, ours in zip(("premise", "hypothesis"), sentences):
+            their_words, their_lengths = getattr(theirs, name)
+            assert torch.equal(their_words.t(), ours.words) and torch.equal(their_lengths, ours.lengths)
+            assert torch.equal(getattr(theirs, f"{name}_transitions").t(), ours.transitions)
+    assert sorted(rows) == [*range(len(pairs))], "a whole epoch"
+
+
+def test_torchtexts_vectors_are_ours(torchtexts, torchtext_tour):
+    """Those of the file; to the other words torchtext gives zeros, `load_vectors` random numbers."""
+    _, words = torchtexts
+    glove, vocabulary = torchtext_tour["glove"], torchtext_tour["pairs"].vocabulary
+    words.vocab.load_vectors(Vectors(str(glove), cache=str(glove.parent)))
+    theirs, ours = words.vocab.vectors, load_vectors(glove, vocabulary, 300)
+    in_file = {line.partition(" ")[0] for line in glove.read_text().splitlines()}
+    found = torch.tensor([word in in_file for word in vocabulary.words])
+    assert 0.2 < found.double().mean() < 0.8
+    assert torch.equal(theirs[found], ours[found]) and (ours[found].abs().sum(1) > 0).all()
+    assert (theirs[~found] == 0).all() and (ours[~found].abs().sum(1) > 0).sum() == (~found).sum() - 1, "all but <pad>"
 
 
 def test_one_hot_is_what_cross_entropy_spares(embedding_tour):
