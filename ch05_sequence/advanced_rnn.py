@@ -176,9 +176,7 @@ def train(args):
     vocabulary = splits["train"].vocabulary
     model = build(args, vocabulary)
     criterion, opt = set_up(args, model, vocabulary)
-    # Hypotheses of one premise, with their different labels, in one batch: what tells them apart is learnt sooner.
-    groups = splits["train"].groups
-    classify.train(args, title(args), entailment.PAIRS, model, criterion, opt, splits, draw, groups)
+    classify.train(args, title(args), entailment.PAIRS, model, criterion, opt, splits, draw)
 
 
 def evaluate(args):

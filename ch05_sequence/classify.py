@@ -76,14 +76,13 @@ def config_of(args):
     return args.trained["config"] if args.evaluate or args.predict else {}
 
 
-def train(args, title, task, model, criterion, opt, splits, draw, groups=None):
+def train(args, title, task, model, criterion, opt, splits, draw):
     """Trains on "train", chooses the weights by "dev", scores on "test", and draws.
 
     Args:
         title: the network's name, in pictures and in the last line.
         criterion: from the network's output and the target to the loss.
         draw: `(args, model, dataset, folder)`, draws what the network does.
-        groups: one number an example to train on; those of one number come together, as in `LikeLengths`.
     """
     vocabulary = splits["train"].vocabulary
     sizes = [len(splits[split]) for split in ("train", "dev", "test")]
@@ -93,7 +92,8 @@ def train(args, title, task, model, criterion, opt, splits, draw, groups=None):
     )
     if args.batch_size < 2 * idist.get_world_size():
         raise UserError(f"--batch-size {args.batch_size}: expected 2 a process or more, for batch normalisation")
-    loader = batches.loader(splits["train"], args, training=True, lengths=splits["train"].lengths, groups=groups)
+    lengths, groups = splits["train"].lengths, splits["train"].groups
+    loader = batches.loader(splits["train"], args, training=True, lengths=lengths, groups=groups)
 
     def validate(model):
         figures, _ = score(args, task, model, criterion, splits["dev"])

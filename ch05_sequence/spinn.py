@@ -170,9 +170,7 @@ def train(args):
     model = build(args, vocabulary)
     criterion, opt = set_up(args, model, vocabulary)
     criterion = functools.partial(pair_loss, criterion, args.transition_weight)
-    # Hypotheses of one premise, with their different labels, in one batch: what tells them apart is learnt sooner.
-    title, groups = f"SPINN, {args.transitions} moves", splits["train"].groups
-    classify.train(args, title, task(args), model, criterion, opt, splits, draw, groups)
+    classify.train(args, f"SPINN, {args.transitions} moves", task(args), model, criterion, opt, splits, draw)
 
 
 def evaluate(args):

@@ -101,6 +101,18 @@ def test_training_leaves_figures_and_pictures(trained):
     assert f"bidirectional GRU with attention: {accuracy} of 90 pairs" in printed.splitlines()[-1]
 
 
+def test_the_pairs_of_a_premise_are_in_one_batch(program, pairs, tmp_path, monkeypatch):
+    made = []
+    real = classify.batches.loader
+    monkeypatch.setattr(
+        classify.batches, "loader", lambda *args, **given: made.append(real(*args, **given)) or made[-1]
+    )
+    status, _, err = program(simple_rnn, "--epochs", 1, "--out", tmp_path)
+    assert status == 0, err
+    groups = open_snli(pairs)["train"].groups
+    assert torch.equal(made[0].batch_sampler.groups, groups) and len(groups.unique()) < len(groups)
+
+
 def test_evaluate_repeats_the_figure_without_being_told_the_network_or_the_data(trained, program, tmp_path):
     expected = json.loads((trained / "summary.json").read_text())
     flags = ["--evaluate", "test", "--checkpoint", trained / "best.pt", "--out", tmp_path]

@@ -96,7 +96,8 @@ class Pairs(Dataset):
 
     Attributes:
         lengths: (pairs,) int64; pairs with near numbers have premises and hypotheses of like length.
-        groups: (pairs,) int64, one number a pair, from 0 up, the same for pairs of one premise.
+        groups: (pairs,) int64, one number a pair, from 0 up, the same for pairs of one premise. In training these are
+            in one batch: what makes the labels of their hypotheses different is learnt sooner.
         has_parses: whether every sentence of the file has a parse; without, batches have no transitions.
     """
 
