@@ -56,7 +56,7 @@ def statements(fact):
     word, one, other, negated = fact
     name, verb, nouns = words.QUESTION.get(word, word), words.VERBS.get(word), nouns_of((fact,))
     said_of = verb[-2:] if verb else [words.SAID_OF.get(word, words.KINDS)]
-    if any({*words.MEANT[noun]} - {*kinds} for noun, kinds in zip(nouns, said_of)) or (verb and one == other):
+    if any({*words.MEANT[noun]}.isdisjoint(kinds) for noun, kinds in zip(nouns, said_of)) or (verb and one == other):
         return None, ()
     who = [words.YOUNG.get(noun, noun) for noun in nouns]
     answers = words.ANSWERS.get(word) or words.OPEN[name] & {other} or words.OPEN[name] - {"none"}
@@ -67,6 +67,11 @@ def statements(fact):
     return name if name in words.ONCE else told[0][0], told
 
 
+def is_sayable(facts):
+    """Whether each of them can be said of whom it is said: cheaper than `sets_of`, so that it is asked first."""
+    return all([statements(fact)[0] for fact in facts])
+
+
 def sets_of(facts):
     """To each question the answers that a sentence leaves open, a dictionary.
 
@@ -74,24 +79,22 @@ def sets_of(facts):
     """
     kinds = [kind for noun in nouns_of(facts) for kind in words.MEANT[noun]]
     topics, told = zip(*map(statements, facts))
-    if None in topics or len(topics) != len({*topics}) or len(kinds) != len({*kinds}):
-        raise Nonsense
     sets = {}
     for question, answers in chain.from_iterable(told):
         sets[question] = answers & sets.get(question, answers)
-    if not all(sets.values()):
+    if None in topics or len(topics) > len({*topics}) or len(kinds) > len({*kinds}) or not all(sets.values()):
         raise Nonsense
     return sets
 
 
 def left_open(sets, question):
     """The answers to a question that a sentence leaves open: who sleeps chases nobody."""
+    answers = sets.get(question, words.OPEN[question[0]])
+    if len(question) < 3:
+        return answers
     does = [sets.get(("doing", kind), words.OPEN["doing"]) for kind in question[1:]]
-    return {
-        answer
-        for answer in sets.get(question, words.OPEN[question[0]])
-        if answer not in words.VERBS or all(map(frozenset.__and__, words.VERBS[answer][2:4], does))
-    }
+    able = [verb for verb in answers - {"none"} if all(map(frozenset.__and__, words.VERBS[verb][2:4], does))]
+    return answers & {"none", *able}
 
 
 def exclude(told, asked):
@@ -104,14 +107,9 @@ def exclude(told, asked):
 
 
 def judge(told, hypothesis):
-    """The label of a hypothesis, and the article with which it can be told.
+    """The label of a hypothesis, facts, to a premise, from `sets_of`; and the article with which it can be told.
 
-    Args:
-        told: what the premise says, from `sets_of`.
-        hypothesis: the facts of the hypothesis.
-
-    Raises:
-        Nonsense: the hypothesis is, or it is not clear of whom it speaks.
+    Raises Nonsense: the hypothesis is, or it is not clear of whom it speaks.
     """
     nouns = nouns_of(hypothesis)
     numbers = {fact.one: fact.word for fact in hypothesis if fact.word in words.QUESTIONS["number"]}
@@ -122,13 +120,12 @@ def judge(told, hypothesis):
     meant = {noun: [*{*found[noun]} - named] if found[noun] else [noun] for noun in nouns if noun in words.GENERAL}
     alone = all(len(kinds) == 1 for kinds in found.values())
     # Two of whom, if the premise tells of one? Which of two persons is not wet? Can the child be the person?
-    if (not alone and (numbers or any(fact.negated for fact in hypothesis))) or not numbers.keys() <= several:
-        raise Nonsense
-    if [] in meant.values() or {"person"} < {*meant}:
+    unclear = not alone and (numbers or any(fact.negated for fact in hypothesis))
+    if unclear or not numbers.keys() <= several or [] in meant.values() or {"person"} < {*meant}:
         raise Nonsense
     readings = [sets_of(renamed(hypothesis, dict(zip(meant, kinds)))) for kinds in product(*meant.values())]
     if any(all(left_open(told, question) <= asked[question] for question in asked) for asked in readings):
         label = "entailment"
     else:
-        label = "contradiction" if all(exclude(told, asked) for asked in readings) else "neutral"
+        label = "contradiction" if all([exclude(told, asked) for asked in readings]) else "neutral"
     return label, "the" if alone and several == numbers.keys() and "some" not in numbers.values() else "a"
