@@ -12,38 +12,38 @@ nested deeper than any for training: their `captionID` begins with "deeper".
 
 import json
 import random
-from itertools import islice
+from contextlib import suppress
+from itertools import chain, cycle, islice, permutations, product
 from pathlib import Path
 
 from data.sample_folder import main, make_sample
 from data.sentence_grammar import words
-from data.sentence_grammar.meaning import Fact, Nonsense, judge, nouns_of, renamed, sets_of
+from data.sentence_grammar.meaning import Fact, Nonsense, is_sayable, judge, nouns_of, renamed, sets_of
 from data.sentence_grammar.trees import Teller
 
 LABELS = ("entailment", "neutral", "contradiction")
-VERSION = 3  # of the grammar: raise it when the sentences change, and samples on disk are made again
+VERSION = 4  # of the grammar: raise it when the sentences change, and samples on disk are made again
 LONGEST = 13  # words of a training sentence, full stop included
-SHARE_OF_SAME_WORDS = 0.5
 SHARE_OF_DEEPER = 0.1  # of the development and test premises
 
 
-def make_sentence_pairs(root, premises=(12000, 400, 400), seed=0) -> Path:
+def make_sentence_pairs(root, premises=(24000, 400, 400), seed=0) -> Path:
     """Writes the sample into the folder `root`, unless it is there already, and returns the folder.
 
     Args:
         premises: how many premises, of three pairs each, to write for training, development and test. Fewer of them
-            for training are the beginning of more.
+            for training are the beginning of more, and leave the other splits as they are.
 
     Raises:
         FileExistsError: `root` holds something that is not a sample; it is left as it is.
     """
 
     def write(folder):
-        rng, told = random.Random(seed), set()
-        for split, count in zip(("train", "dev", "test"), premises, strict=True):
-            deep = 0 if split == "train" else round(SHARE_OF_DEEPER * count)
+        told = set()
+        for split, size in sorted(zip(("train", "dev", "test"), premises, strict=True)):  # training last: it can grow
+            rng, deep = random.Random(f"{seed} {split}"), 0 if split == "train" else round(SHARE_OF_DEEPER * size)
             with open(folder / f"snli_1.0_{split}.jsonl", "w") as file:
-                for kind, number in (("deeper", deep), ("scene", count - deep)):
+                for kind, number in (("deeper", deep), ("scene", size - deep)):
                     for index, caption in enumerate(islice(captions(rng, told, kind == "deeper"), number)):
                         file.writelines(lines(f"{kind}-{split}-{index:05}", caption))
 
@@ -53,45 +53,44 @@ def make_sentence_pairs(root, premises=(12000, 400, 400), seed=0) -> Path:
 
 def captions(rng, told, deeper):
     """Premises that say what is not in `told` yet, each a dictionary of trees: "premise" and the three labels."""
-    while True:
-        arrange = reordered if rng.random() < SHARE_OF_SAME_WORDS else reworded
+    for arrange in cycle([reordered, reworded]):
         caption = None
         while not caption:
             facts = scene(rng, deeper)
-            sets = attempt(sets_of, facts)
-            tree = sets and attempt(Teller(rng, facts).tree)
-            if tree and is_deeper(tree) == deeper and frozenset(sets.items()) not in told:
-                caption = next(filter(None, (hypotheses(rng, facts, sets, tree, arrange) for _ in range(8))), None)
-        told.add(frozenset(sets.items()))
+            with suppress(Nonsense):
+                sets = sets_of(facts)
+                if (said := frozenset(sets.items())) in told or (arrange == reordered and not is_mixed(facts)):
+                    continue
+                tree = Teller([rng.random() for _ in range(25)], facts).tree()
+                if is_deeper(tree) == deeper:
+                    caption = next(filter(None, (hypotheses(rng, facts, sets, tree, arrange) for _ in range(6))), None)
+        told.add(said)
         yield {"premise": tree, **caption}
 
 
 def hypotheses(rng, facts, sets, premise, arrange):
     """Three hypotheses, one a label, of one length and, if only their order changes, of the same words; or None."""
-    part = generalised(rng, rng.sample(facts, rng.randint(1, len(facts))))
-    if arrange == reordered and len({words.QUESTION.get(fact.word) in words.ONCE for fact in part}) < 2:
-        return None  # three orders of its words hardly make three labels
-    new = dict.fromkeys(arrange(rng, part, facts) for _ in range(7))
-    judged = {hypothesis: verdict for hypothesis in new if (verdict := attempt(judge, sets, hypothesis))}
-    if len({label for label, _ in judged.values()}) < 3:
-        return None
-    way, article, found = rng.getrandbits(32), min(article for _, article in judged.values()), {}
-    for hypothesis, (label, _) in judged.items():
-        tree = attempt(Teller(random.Random(way), hypothesis, article).tree)
-        if tree and (is_deeper(premise) or not is_deeper(tree)) and tree != premise:
-            spoken = sorted(tree.text.lower().replace(".", "").split())
-            group = found.setdefault(str(spoken) if arrange == reordered else len(spoken), {})
-            group.setdefault(label, tree)
-            if len(group) == 3:
-                return group
-
-
-def attempt(make, *arguments):
-    """What `make` returns; None if that would be nonsense."""
-    try:
-        return make(*arguments)
-    except Nonsense:
-        return None
+    part = ()
+    while not part or (arrange == reordered and not is_mixed(part)):
+        part = rng.sample(facts, rng.randint(1, len(facts)))
+    part = generalised(rng, part)
+    found, seen = {}, set()
+    for hypothesis in chain([part], islice(arrange(rng, part, facts), 12)):
+        if hypothesis not in seen and is_sayable(hypothesis):
+            with suppress(Nonsense):
+                label, article = judge(sets, hypothesis)
+                found.setdefault(label, (article, hypothesis))
+        seen.add(hypothesis)
+        if len(found) in (0, 3):  # a part that is nonsense itself hardly makes sense in another order
+            break
+    for _ in range(3 if len(found) == 3 else 0):
+        way, article = [rng.random() for _ in range(25)], min(article for article, _ in found.values())
+        with suppress(Nonsense):
+            trees = [Teller(way, hypothesis, article).tree() for _, hypothesis in found.values()]
+            spoken = [sorted(tree.text.lower().replace(".", "").split()) for tree in trees]
+            alike = {str(said) if arrange == reordered else len(said) for said in spoken}
+            if len(alike) == 1 and premise not in trees and max(map(is_deeper, trees)) <= is_deeper(premise):
+                return dict(zip(found, trees))
 
 
 def is_deeper(tree):
@@ -99,25 +98,34 @@ def is_deeper(tree):
     return len(tree.text.split()) >= LONGEST or tree.nesting > 1
 
 
+def is_mixed(facts):
+    """Whether three orders of the words can make three labels: it takes what is done once, and something else."""
+    said = [fact for fact in facts if fact.one and fact.word not in words.QUESTIONS["number"]]
+    return len({words.QUESTION.get(fact.word) in words.ONCE and not fact.negated for fact in said}) == 2
+
+
+# What a premise can say of someone, and of two, the likelier the more often.
+ALONE = [Fact(word, noun) for noun in words.KINDS for word in words.QUALITIES * 3 + words.QUESTIONS["doing"] * 2]
+ALONE += [Fact(*worn) for worn in product(words.CLOTHES * 2, words.KINDS, [*words.COLOURS, None])]
+TRAITS = {noun: [fact for fact in ALONE if fact.one == noun and is_sayable([fact])] for noun in words.KINDS}
+OFTEN = [*words.VERBS, "chase", "follow", "push", "pull"]  # those by which either could be who does it
+DEEDS = [deed for verb in OFTEN for nouns in permutations(words.KINDS, 2) if is_sayable([deed := Fact(verb, *nouns)])]
+
+
 def scene(rng, deeper):
-    """Facts for a premise: what two or three do and what they are like; many are nonsense."""
-    nouns = rng.sample(words.KINDS, 3)
-    verbs = [*words.VERBS, "chase", "follow", "push", "pull"]  # more often one by which either could be who does it
-    facts = [Fact(rng.choice(verbs), *nouns[:2])] if rng.random() < 0.9 else [trait(rng, noun) for noun in nouns[:2]]
+    """Facts for a premise: what two or three do and what they are like; a few are nonsense."""
+    facts = [rng.choice(DEEDS)]
+    nouns = facts[0][1:3]
+    if rng.random() < 0.1:
+        facts = [rng.choice(TRAITS[noun]) for noun in nouns]
     if rng.random() < (0.8 if deeper else 0.15):
-        facts.append(Fact(rng.choice(verbs), *rng.sample([rng.choice(nouns[:2]), nouns[2]], 2)))
+        facts.append(rng.choice([deed for deed in DEEDS if (deed.one in nouns) != (deed.other in nouns)]))
     for noun in nouns_of(tuple(facts)):
-        facts += [trait(rng, noun)] if rng.random() < 0.55 else []
+        facts += [rng.choice(TRAITS[noun])] if rng.random() < 0.55 else []
         facts += [Fact(rng.choice(words.QUESTIONS["number"]), noun)] if rng.random() < 0.08 else []
-    facts += [Fact(rng.choice(words.QUESTIONS["place"]))] if rng.random() < 0.25 else []
+    facts += [Fact(rng.choice(words.QUESTIONS["place"]))] if rng.random() < 0.3 else []
     young = {kind: noun for noun, kind in words.YOUNG.items() if rng.random() < 0.5}
     return renamed(denied(rng, facts) if rng.random() < 0.06 else facts, young)
-
-
-def trait(rng, noun):
-    """What someone is like, does, or wears."""
-    clothes = Fact(rng.choice(words.CLOTHES), noun, rng.choice([*words.COLOURS, None]))
-    return clothes if rng.random() < 0.3 else Fact(rng.choice(words.QUALITIES * 3 + words.QUESTIONS["doing"] * 2), noun)
 
 
 def denied(rng, facts):
@@ -135,28 +143,28 @@ def generalised(rng, facts):
 
 
 def reordered(rng, part, facts):
-    """The same facts of each other, in part: who is chasing whom, and who of them is wet?"""
+    """The same facts of each other, in all orders that can be said: who is chasing whom, and who of them is wet?"""
     nouns = nouns_of(part)
-    if rng.random() < 0.5:
-        part = renamed(part, dict(zip(nouns, rng.sample(nouns, len(nouns)))))
-    traits = [fact for fact in part if fact.one and fact.word not in words.VERBS]
-    moved = rng.choice(traits) if traits and rng.random() < 0.5 else None
-    return tuple(fact._replace(one=rng.choice(nouns)) if fact == moved else fact for fact in part)
+    orders = [renamed(part, dict(zip(nouns, order))) for order in permutations(nouns)]
+    for order, (index, fact), noun in product(orders.copy(), enumerate(part), nouns):
+        if fact.one and fact.word not in words.VERBS:
+            orders.append((*order[:index], fact._replace(one=noun), *order[index + 1 :]))
+    orders = [*filter(is_sayable, dict.fromkeys(orders))]
+    return rng.sample(orders, len(orders)) if len(orders) > 2 else []  # two do not make three labels
 
 
 def reworded(rng, part, facts):
-    """The facts with one or two other words, or with two words exchanged."""
-    spoken, names = sorted({word for fact in part for word in fact[:3] if word}), {}
-    for word in rng.sample(spoken, min(len(spoken), rng.choice([0, 1, 1, 2]))):
-        same = words.QUESTIONS.get(words.QUESTION.get(word)) or (
-            words.CLOTHES if word in words.CLOTHES else words.COLOURS
-        )
-        others = [*same, *same, *(words.QUALITIES if word in words.QUALITIES else same)]
-        if word in words.MEANT:
-            others = nouns_of(facts) * 4 + [*words.MEANT]
-        other = rng.choice(others)
-        names |= {word: other, other: word}
-    return renamed(part, names)
+    """The facts with one or two other words, or with two words exchanged; ever others."""
+    spoken, nouns = sorted({word for fact in part for word in fact[:3] if word}), nouns_of(facts) * 4 + [*words.MEANT]
+    while True:
+        names = {}
+        for word in rng.sample(spoken, min(len(spoken), rng.choice([1, 1, 2]))):
+            same = words.CLOTHES if word in words.CLOTHES else words.COLOURS
+            same = words.QUESTIONS.get(words.QUESTION.get(word), same)
+            same = same * 3 + words.QUALITIES * (word in words.QUALITIES)
+            other = rng.choice(nouns if word in words.MEANT else same)
+            names |= {word: other, other: word}
+        yield renamed(part, names)
 
 
 def lines(name, caption):

@@ -1,6 +1,6 @@
 """How facts are told: as one sentence, with its Penn Treebank brackets and SNLI's binary brackets."""
 
-from functools import cache
+from functools import lru_cache
 from typing import NamedTuple
 
 from data.sentence_grammar import words
@@ -17,12 +17,7 @@ class Tree(NamedTuple):
     nesting: int = 0  # how many relative clauses stand one inside the other
 
 
-@cache
-def leaf(label_and_word):
-    label, word = label_and_word.split()
-    return Tree(label, word, f"({label_and_word})", word)
-
-
+@lru_cache(10_000)  # most phrases come again
 def join(label, *parts):
     """Parts, each a `Tree` or a word with its label ("DT the"), under one node.
 
@@ -30,7 +25,7 @@ def join(label, *parts):
     coordinations and noun phrases that begin with a noun phrase, and from the right elsewhere. On the Penn trees of
     SNLI's development file this gives the published binary brackets for 95 % of the sentences.
     """
-    parts = [leaf(part) if isinstance(part, str) else part for part in parts]
+    parts = [Tree(*part.split(), f"({part})", part.split()[1]) if isinstance(part, str) else part for part in parts]
     labels, texts, penn, binary, nesting = map(list, zip(*parts))
     from_left = label == "VP" or (label == "NP" and labels[0] == "NP") or "CC" in labels
     while len(binary) > 1:
@@ -42,10 +37,10 @@ def join(label, *parts):
 
 
 class Teller:
-    """Tells facts as one sentence, in one of many ways: equal `rng`, a `random.Random`, tell alike."""
+    """Tells facts as one sentence, in one of many ways: equal `way`, a list of numbers from 0 to 1, tell alike."""
 
-    def __init__(self, rng, facts, article="a"):
-        self.rng, self.article = rng, article
+    def __init__(self, way, facts, article="a"):
+        self.way, self.article = iter(way), article
         self.place = next((fact.word for fact in facts if not fact.one), None)
         self.numbers = {fact.one: fact.word for fact in facts if fact.word in words.QUESTIONS["number"]}
         self.left = [fact for fact in facts if fact.one and fact.word not in words.QUESTIONS["number"]]
@@ -66,8 +61,8 @@ class Teller:
     def sentence(self):
         if not self.left:
             raise Nonsense
-        fact = self.left.pop(self.rng.randrange(len(self.left)))
-        passive = fact.word in words.VERBS and self.rng.random() < 0.4
+        fact = self.left.pop(int(next(self.way) * len(self.left)))
+        passive = fact.word in words.VERBS and next(self.way) < 0.4
         subject, place = fact.other if passive else fact.one, None
         if not fact.negated and fact.word in (*words.VERBS, *words.QUESTIONS["doing"]):
             place, self.place = self.place, None
@@ -80,7 +75,7 @@ class Teller:
             if fact not in self.left or noun not in (fact.one, fact.other):
                 continue
             self.left.remove(fact)
-            brief = not fact.negated and self.rng.random() < 0.6
+            brief = not fact.negated and next(self.way) < 0.6
             if brief and fact.word in words.QUALITIES and not quality:
                 quality = [f"JJ {fact.word}"]
             elif bare or clause:
@@ -100,7 +95,7 @@ class Teller:
         """`that is wet`, `that is chasing a cat`, `that is chased by a cat`, `that a cat is chasing`."""
         if fact.word not in words.VERBS or fact.one == noun:
             return [self.predicate(fact, noun, "active")]
-        if self.rng.random() < 0.4:
+        if next(self.way) < 0.4:
             return [self.predicate(fact, noun, "passive")]
         return self.thing(fact.one, bare=True), self.predicate(fact, fact.one, "object")
 
