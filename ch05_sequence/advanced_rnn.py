@@ -3,7 +3,7 @@
     python ch05_sequence/advanced_rnn.py                                the embedded pairs, an LSTM
     python ch05_sequence/advanced_rnn.py --implementation cell --cell gru       word by word, as listing 5.12
     python ch05_sequence/advanced_rnn.py --layers 2 --bidirectional     figures 5.8 and 5.9
-    python ch05_sequence/advanced_rnn.py --attention --epochs 7         the most right; and which word looked at which
+    python ch05_sequence/advanced_rnn.py --attention --epochs 4         the most right; and which word looked at which
     python ch05_sequence/advanced_rnn.py --predict "A man is following a dog." "A dog is following a man."
 
 `--implementation cell` is a Python loop over nn.LSTMCell or nn.GRUCell, `layer` is nn.LSTM or nn.GRU. A run prints a

@@ -4,9 +4,9 @@
     python ch05_sequence/spinn.py --implementation page --epochs 1      the same through the lines of spinn_page.py
     python ch05_sequence/spinn.py --predict "A man is following a dog." "A dog is following a man."
 
-Reduce, Tracker and SPINN are in spinn_page.py, as the page has them; what runs by default is their batched twin, in
-spinn_fast, twice as fast, as long as both give the same answers: change a line of the page's, and it is the
-page's code that runs. A printed line says which.
+Reduce, Tracker and SPINN are in spinn_page.py, as the page has them. What runs by default is their faster twin, in
+spinn_fast, as long as both give the same answers: change a line of the page's, and it is the page's code that runs. A
+printed line says which.
 
 Training goes along the trees of the data. With a tracker, it learns on the way to say the next move, and at the end the
 network reads plain sentences (`--transitions predicted`). On the page Reduce is told what the tracker has seen, too

@@ -24,7 +24,7 @@ PICTURES = {
     "ch04_vision/linknet.py": ["predictions", "curves"],
     "ch05_sequence/simple_rnn.py": ["states"],
     "ch05_sequence/advanced_rnn.py": ["gates", "words"],
-    "ch05_sequence/spinn.py": ["steps", "parse"],
+    "ch05_sequence/spinn.py": ["steps", "plan"],
 }
 LARGEST = 110_000  # bytes that a picture may take
 

@@ -38,7 +38,7 @@ class Plan(NamedTuple):
     words: Tensor
     coming: list[int]
     made: list[int]
-    takes: tuple[Tensor]
+    takes: list[Tensor]
     roots: Tensor
     nodes: Tensor
     order: Tensor
