@@ -22,7 +22,7 @@ from ch05_sequence.simple_rnn import RNNClassifier, set_up
 from common import cli
 
 DEFAULTS = dict(
-    epochs=14, batch_size=128, lr=4e-3, embed_dim=100, hidden_size=100, dropout=0.1, clip=1.0, word_rate=10.0
+    epochs=9, batch_size=128, lr=4e-3, embed_dim=100, hidden_size=100, dropout=0.1, clip=1.0, word_rate=10.0
 )
 
 CELLS = {"lstm": nn.LSTMCell, "gru": nn.GRUCell}

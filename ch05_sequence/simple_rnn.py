@@ -18,7 +18,7 @@ from ch05_sequence.loaders.vectors import load_vectors
 from ch05_sequence.pictures import rnn as rnn_pictures
 from common import cli
 
-DEFAULTS = dict(epochs=14, batch_size=128, lr=2e-3, embed_dim=100, hidden_size=128, dropout=0.1, clip=1.0)
+DEFAULTS = dict(epochs=9, batch_size=128, lr=2e-3, embed_dim=100, hidden_size=128, dropout=0.1, clip=1.0)
 
 
 class RNNCell(nn.Module):

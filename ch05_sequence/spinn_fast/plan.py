@@ -71,8 +71,8 @@ def plan(lengths, transitions, device, tracked=False):
     for group in range(group_of.max() + 1):
         makes, comes = (number[(group_of == group) & (moves == move)] for move in (REDUCE, SHIFT))
         row[pool] = np.arange(len(pool))
-        children = row[stacks.reshape(-1, 2)[makes - 1, ::-1].ravel()]
-        if tracked:
+        children = row[stacks.reshape(-1, 2)[makes - 1, ::-1].ravel()]  # the right one lies on top
+        if tracked:  # the tracker reads this pool, before the move
             stacks[group] = row[stacks[group]]
         stays = np.delete(np.arange(len(pool)), children)
         takes.append(np.concatenate((children, stays)))
@@ -80,18 +80,21 @@ def plan(lengths, transitions, device, tracked=False):
         made.append(makes)
         coming.append(comes)
     row[pool] = np.arange(len(pool))
-    last = number[2 * lengths - 2, np.arange(batch)]
-    back = order.argsort()
+    last, back = number[2 * lengths - 2, np.arange(batch)], order.argsort()
     roots = row[last][back]
 
+    # All nodes in one table, zeros first; numbers that are no node's stay at its row 0.
     table = np.concatenate([[0], *(part for both in zip(made, coming) for part in both)])
     row[:] = 0
     row[table] = np.arange(len(table))
-    shifts, shifted = moves == SHIFT, np.concatenate(coming)
-    place = shifts.cumsum(0) - 1 + order * (steps + 1) // 2
+
+    # The words: where the padded batch has them, and which of them each move will find next.
+    shifts, shifted, longest = moves == SHIFT, np.concatenate(coming), (steps + 1) // 2
+    place = order * longest + shifts.cumsum(0) - 1
     word_row = np.zeros(moves.size + 2, dtype=np.int64)
     word_row[shifted] = 1 + np.arange(len(shifted))
     next_shift = np.minimum.accumulate(np.where(shifts, number, moves.size + 1)[::-1])[::-1]
+
     active = np.arange(steps)[:, None] < 2 * lengths - 1
     arrays = [place.ravel()[shifted - 1], roots, row[number].T[back], order, word_row[next_shift][active]]
     arrays += [(stacks if tracked else row[stacks])[active], (np.concatenate(made) - 1) % batch, *takes]
