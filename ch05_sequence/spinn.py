@@ -10,9 +10,9 @@ printed line says which.
 
 Training goes along the trees of the data. With a tracker, it learns on the way to say the next move, and at the end the
 network reads plain sentences (`--transitions predicted`). On the page Reduce is told what the tracker has seen, too
-(`--tracking`): so told, it learns the sample by heart, and RESULTS.md says what that costs. With `--tracker-dim 0`
-there is no tracker, and every sentence needs its parse: `--predict "((A man) sleeps)" ...`. A run leaves `steps.png`
-(figure 5.10), `plan.png`, `words.png`, `confusion.png`, `curves.png` and the weights in `runs/spinn`.
+(`--tracking`): so told, it answers fewer pairs of the sample right. With `--tracker-dim 0` there is no tracker, and
+every sentence needs its parse: `--predict "((A man) sleeps)" ...`. A run leaves `steps.png` (figure 5.10), `plan.png`,
+`words.png`, `confusion.png`, `curves.png` and the weights in `runs/spinn`.
 """
 
 import functools
@@ -191,9 +191,7 @@ def read_flags(argv=None, doc=__doc__, defaults=DEFAULTS):
         "--implementation", choices=["auto", "page", "batched"], default="auto", help="(default: %(default)s)"
     )
     flags.add_argument("--tracker-dim", type=cli.count, default=32, help="0 for no tracker (default: %(default)s)")
-    flags.add_argument(
-        "--tracking", action="store_true", help="tell Reduce what the tracker has seen, as the page; it overfits"
-    )
+    flags.add_argument("--tracking", action="store_true", help="tell Reduce what the tracker has seen, as on the page")
     flags.add_argument(
         "--transitions",
         choices=["gold", "predicted"],
