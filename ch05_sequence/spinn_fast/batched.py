@@ -5,7 +5,7 @@ goes into rows, not into arithmetic. Here it is known ahead where every node is 
 one table. Without tracker a node depends on its children alone: all nodes of one height, over all trees of the batch,
 are one product. With it they depend on all moves before: the batch goes on move by move, as in the thin stack of the
 paper, a product for the sentences that reduce and one for the tracker. A tracker that only predicts comes after all
-nodes, as one call of torch's LSTM. Along moves of its own nothing can be planned, and the page's code runs.
+nodes. Along moves of its own nothing can be planned, and the page's code runs.
 """
 
 import torch
@@ -70,12 +70,14 @@ class BatchedSPINN(SPINN):
         return h.index_select(0, planned.roots), torch.cat(table), torch.cat(seen) if seen else None
 
     def look_back(self, planned, words_h, table):
-        """What a tracker has seen on which no node depends, as `follow` gives it: of all moves at once."""
+        """What a tracker has seen on which no node depends, as `follow` gives it: after all nodes."""
         stack = table.index_select(0, planned.stacks.flatten()).view(-1, 2 * self.size)
         x = torch.cat((self.next_words(planned, words_h), stack), 1)
-        start = 2 * [x.new_zeros(1, len(planned.roots), self.tracker.state_size)]
-        with torch.backends.cudnn.flags(enabled=False):  # cuDNN wants an LSTM's weights in one piece
-            return torch.lstm(x, planned.active, start, [*self.tracker.rnn.parameters()], True, 1, 0.0, False, False)[0]
+        state, seen = None, []
+        for looking in x.split(planned.active.tolist()):
+            state = self.tracker.rnn(looking, state and [part[: len(looking)] for part in state])
+            seen.append(state[0])
+        return torch.cat(seen)
 
     @staticmethod
     def next_words(planned, words_h):
