@@ -22,7 +22,7 @@ from ch05_sequence.spinn import build_encoder, draw_parser, move_loss, move_metr
 from common import cli
 from common.errors import UserError
 
-DEFAULTS = dict(epochs=5, batch_size=32, lr=2e-3, embed_dim=150, hidden_size=150, dropout=0.5, clip=5.0)
+DEFAULTS = dict(epochs=5, batch_size=32, lr=2e-3, embed_dim=150, hidden_size=150, dropout=0.5, clip=5.0, tracker_dim=32)
 
 
 class SentimentClassifier(nn.Module):

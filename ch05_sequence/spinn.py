@@ -38,6 +38,7 @@ DEFAULTS = dict(
     hidden_size=100,
     dropout=0.1,
     clip=5.0,
+    tracker_dim=16,
     word_rate=10.0,
     weight_decay=0.1,
 )
@@ -190,7 +191,7 @@ def read_flags(argv=None, doc=__doc__, defaults=DEFAULTS):
     flags.add_argument(
         "--implementation", choices=["auto", "page", "batched"], default="auto", help="(default: %(default)s)"
     )
-    flags.add_argument("--tracker-dim", type=cli.count, default=32, help="0 for no tracker (default: %(default)s)")
+    flags.add_argument("--tracker-dim", type=cli.count, help="0 for no tracker (default: %(default)s)")
     flags.add_argument("--tracking", action="store_true", help="tell Reduce what the tracker has seen, as on the page")
     flags.add_argument(
         "--transitions",
