@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import sys
 from pathlib import Path
 
 from common.files import beside, from_a_browser
@@ -27,6 +28,8 @@ def make_sample(root, parameters, write) -> Path:
     if is_complete(root, parameters):
         return root
     refuse_foreign(root, parameters["sample"])
+    if sys.stderr.isatty():  # for some samples somebody waits half a minute
+        print(f"the sample of {parameters['sample']} is made, once: {root}", file=sys.stderr)
     with beside(root) as making:
         making = making / root.name
         making.mkdir()

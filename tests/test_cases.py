@@ -497,6 +497,15 @@ def test_no_room_for_a_sample_is_told(tmp_path, monkeypatch):
         data.sample(make_questions)
 
 
+def test_who_waits_for_a_sample_is_told(tmp_path, monkeypatch, capsys):
+    make_questions(tmp_path / "quiet")
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    for _ in range(2):
+        make_questions(tmp_path / "told")
+    assert capsys.readouterr().err == f"the sample of questions is made, once: {tmp_path / 'told'}\n"
+
+
 # Installed otherwise
 
 
