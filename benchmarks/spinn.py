@@ -1,7 +1,7 @@
 """SPINN's speed on this machine: the page's as printed, corrected, and batched, beside the matrix products alone.
 
     OMP_NUM_THREADS=1 python benchmarks/spinn.py --out runs/benchmark_spinn
-    OMP_NUM_THREADS=1 python benchmarks/spinn.py --size 100 --tracker 32 --batches 128 128      as spinn.py trains
+    OMP_NUM_THREADS=1 python benchmarks/spinn.py --size 100 --tracker 16 --batches 128 128      as spinn.py trains
 
 Forward and backward of the encoder, hidden size 300, sentences of 8 to 22 words with random trees, float32. The rows of
 the table take turns, so that a machine that is busy for a moment is so for all; a time is the median of the rounds, in

@@ -482,13 +482,8 @@ def test_a_sentence_is_packed_once_and_a_premise_known_by_its_words(tmp_path):
     packed = snli_file.read_file(path)
     assert packed.premises.tolist() == [0, 0, 0, 0, 1]
     # "A dog" and "a dog" are two texts; five others would be there again if sentences were packed with every pair.
-    assert packed.pairs.tolist() == [[0, 1], [0, 2], [3, 1], [2, 4], [1, 0]] and packed.lengths.tolist() == [
-        3,
-        2,
-        3,
-        3,
-        2,
-    ]
+    assert packed.pairs.tolist() == [[0, 1], [0, 2], [3, 1], [2, 4], [1, 0]]
+    assert packed.lengths.tolist() == [3, 2, 3, 3, 2]
     pairs = snli.Pairs(packed, path, Vocabulary.of_counts(dict.fromkeys(packed.spelling, 1)))
     assert pairs.groups.tolist() == [0, 0, 0, 0, 1] and pairs.has_parses
     (premise, hypothesis), _ = pairs.__getitems__(range(5))

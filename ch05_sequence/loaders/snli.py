@@ -120,7 +120,7 @@ class Pairs(Dataset):
     def __getitem__(self, index):
         """The example as a reader would write it: the words of premise and hypothesis, and the label's name."""
         sentences, label = self.__getitems__([index])
-        premise, hypothesis = ([self.vocabulary.words[word] for word in each.words[0]] for each in sentences)
+        premise, hypothesis = ([self.vocabulary.words[word] for word in each.words[0].tolist()] for each in sentences)
         return premise, hypothesis, LABELS[label]
 
     def __getitems__(self, indices):

@@ -50,18 +50,15 @@ class BatchedSPINN(SPINN):
         table = [h]
         weight = torch.cat((self.reduce.left.weight, self.reduce.right.weight), 1)  # both children in one product
         if self.tracking:
-            active = planned.active.tolist()
-            next_words = self.next_words(planned, words_h).split(active)
-            reads = zip(next_words, planned.stacks.split(active), planned.reducing.split(planned.made))
+            looks = zip(*self.looks(planned, words_h), planned.reducing.split(planned.made))
         coming = zip(words_h.split(planned.coming), words_c.split(planned.coming))
         for take, made, (coming_h, coming_c) in zip(planned.takes, planned.made, coming):
             parts = 2 * made, len(take) - 2 * made
             (both_h, h_stays), (both_c, c_stays) = (pool.index_select(0, take).split(parts) for pool in (h, c))
             lstm_in = F.linear(both_h.view(made, 2 * size), weight, self.reduce.left.bias)
             if self.tracking:
-                next_word, stack, reducing = next(reads)
-                x = torch.cat((next_word, h.index_select(0, stack.flatten()).view(-1, 2 * size)), 1)
-                state = self.tracker.rnn(x, state and [part[: len(x)] for part in state])
+                next_word, stack, reducing = next(looks)
+                state = self.watch(next_word, stack, h, state)
                 seen.append(state[0])
                 lstm_in = lstm_in + self.reduce.track(state[0].index_select(0, reducing))
             new_h, new_c = tree_lstm(*both_c.view(made, 2, size).unbind(1), lstm_in)
@@ -71,18 +68,23 @@ class BatchedSPINN(SPINN):
 
     def look_back(self, planned, words_h, table):
         """What a tracker has seen on which no node depends, as `follow` gives it: after all nodes."""
-        stack = table.index_select(0, planned.stacks.flatten()).view(-1, 2 * self.size)
-        x = torch.cat((self.next_words(planned, words_h), stack), 1)
         state, seen = None, []
-        for looking in x.split(planned.active.tolist()):
-            state = self.tracker.rnn(looking, state and [part[: len(looking)] for part in state])
+        for next_word, stack in zip(*self.looks(planned, words_h)):
+            state = self.watch(next_word, stack, table, state)
             seen.append(state[0])
         return torch.cat(seen)
 
     @staticmethod
-    def next_words(planned, words_h):
-        """The h of the word that comes next before each move, (moves, size)."""
-        return F.pad(words_h, (0, 0, 1, 0)).index_select(0, planned.next_words)
+    def looks(planned, words_h):
+        """For each move the next words' h, (sentences not read yet, size), and where the tops of the stacks lie."""
+        next_words = F.pad(words_h, (0, 0, 1, 0)).index_select(0, planned.next_words)
+        return [part.split(planned.active.tolist()) for part in (next_words, planned.stacks)]
+
+    def watch(self, next_word, stack, nodes, state):
+        """The tracker's h and c after it has looked at what `looks` gives for a move, `stack` being rows of `nodes`."""
+        x = torch.cat((next_word, nodes.index_select(0, stack.flatten()).view(-1, 2 * self.size)), 1)
+        # Sentences go from the longest down: those that are not read yet are the first ones.
+        return self.tracker.rnn(x, state and [part[: len(x)] for part in state])
 
 
 def agrees_with_page(predict=True, tracking=True):
